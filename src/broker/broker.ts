@@ -1,0 +1,266 @@
+import { setMaxListeners } from 'node:events'
+import { EventEmitter } from 'eventemitter3'
+import type { CoordinationStore } from '../coordination/coordination.js'
+import { LockService } from '../coordination/lock.js'
+import { Metadata } from '../coordination/metadata.js'
+import { isPortalError, type PortalError } from '../core/errors.js'
+import { type ClientSide, CONNECTION, type Connection, type Logger } from '../protocol/connection.js'
+import type { Runtime } from '../runtime/runtime.js'
+import { SafeClock } from '../runtime/safe-clock.js'
+import type { Storage } from '../storage/storage.js'
+import type { Listener, Transport } from '../transport/transport.js'
+import { BatchCache } from './batch-cache.js'
+import { Committer } from './committer.js'
+import type { BrokerEvents, BrokerListeners } from './events.js'
+import { GroupAdmin } from './group-admin.js'
+import type { PartitionHost } from './host.js'
+import { Hosting } from './hosting.js'
+import { type BrokerIdentity, startIdentity, stopIdentity } from './identity.js'
+import { Maintenance } from './maintenance.js'
+import { brokerClosed, brokerService, type ServiceHost } from './service.js'
+import { TopicAdmin } from './topic-admin.js'
+import { Turns } from './turns.js'
+
+/** What a broker is made of; create-broker.ts chooses. */
+export interface BrokerParts {
+  readonly storage: Storage
+  readonly openCoordination: (storage: Storage) => Promise<CoordinationStore>
+  /** For callers in this process. */
+  readonly local: Transport
+  /** For callers elsewhere: their answers can be lost on the way, and their leases outlive this process. */
+  readonly remote?: Transport | undefined
+  readonly runtime: Runtime
+  readonly logger: Logger
+  readonly autoCreateTopics: boolean
+  /** Bytes of record batches kept in memory. */
+  readonly cacheBytes: number
+}
+
+/**
+ * A broker: hosts partitions and serves clients. Made by `createBroker`; hand it to Producer, Consumer, Reader, Admin and Lock.
+ *
+ * @example
+ * broker.on('error', (error) => report(error))
+ */
+export class Broker extends EventEmitter<BrokerListeners> implements Connection {
+  readonly #parts: BrokerParts
+  readonly #identity: BrokerIdentity
+  readonly #coordination: CoordinationStore
+  readonly #committer: Committer
+  readonly #hosting: Hosting
+  readonly #maintenance: Maintenance
+  readonly #closed = new AbortController()
+  #listener: Listener | undefined
+  #remoteListener: Listener | undefined
+  #ended: PortalError | undefined
+  /** The storage's. */
+  #failure: PortalError | undefined
+  #closing: Promise<void> | undefined
+  #clientSide: ClientSide | undefined
+
+  /** Opens it: recovers every partition and takes the lead. Use `createBroker`. */
+  static async open(parts: BrokerParts): Promise<Broker> {
+    const identity = await startIdentity(parts.storage, parts.runtime.random)
+    const coordination = await parts.openCoordination(parts.storage)
+    const broker = new Broker(parts, identity, coordination)
+    await broker.#start()
+    return broker
+  }
+
+  private constructor(parts: BrokerParts, identity: BrokerIdentity, coordination: CoordinationStore) {
+    super()
+    // Every client of the broker listens to its end.
+    setMaxListeners(0, this.#closed.signal)
+    this.#parts = parts
+    this.#identity = identity
+    this.#coordination = coordination
+    const { storage, runtime } = parts
+    const safeClock = new SafeClock(runtime.clock)
+    this.#committer = new Committer(storage, runtime.timers, (error) => this.#fail(error))
+    const metadata = new Metadata(coordination, { writer: identity.brokerId, random: runtime.random })
+    const host: PartitionHost = {
+      brokerId: identity.brokerId,
+      runtime,
+      safeClock,
+      storage,
+      committer: this.#committer,
+      cache: new BatchCache(parts.cacheBytes),
+      refusal: () => this.#maintenance.refusal(),
+      // What still fails after the end fails because of it.
+      emit: (event, payload) => {
+        if (event !== 'error' || !this.#ended) this.#announce(event, payload)
+      },
+    }
+    this.#hosting = new Hosting(host, identity, (name) => this.#service.topics.ensureTopic(name))
+    this.#maintenance = new Maintenance(storage, this.#hosting, runtime, safeClock)
+    const adminHost = {
+      brokerId: identity.brokerId,
+      replica: { broker: identity.brokerId, storage: identity.storageId },
+      url: undefined,
+      runtime,
+      metadata,
+      hosting: this.#hosting,
+      autoCreateTopics: parts.autoCreateTopics,
+    }
+    const turns = new Turns()
+    const topics = new TopicAdmin(adminHost, turns)
+    this.#service = {
+      ...adminHost,
+      clusterId: identity.clusterId,
+      storage,
+      topics,
+      groups: new GroupAdmin(adminHost, topics, turns),
+      locks: new LockService(coordination, runtime),
+      ended: () => this.#ended,
+    }
+  }
+
+  readonly #service: ServiceHost
+
+  /** Born with its database, the same for its life. */
+  get id(): string {
+    return this.#identity.brokerId
+  }
+
+  /** Where others reach it; undefined while it is reached from its own process only. */
+  get url(): string | undefined {
+    return undefined
+  }
+
+  get [CONNECTION](): ClientSide {
+    if (!this.#clientSide) throw brokerClosed()
+    return this.#clientSide
+  }
+
+  /**
+   * Finishes what was accepted, then stops: waiting calls reject with CLOSED, everything acknowledged is on the disk, and nothing keeps
+   * the process alive. May be called again.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #start(): Promise<void> {
+    const { storage, runtime, local, remote, logger } = this.#parts
+    storage.onFailure((error) => this.#fail(error))
+    const { metadata, replica, locks } = this.#service
+    await metadata.resumeCreations(Math.floor(runtime.clock.now()))
+    await this.#removeDeleted()
+    await locks.removeUnused()
+    const loaded = await metadata.loadAll()
+    const led = await metadata.takeLeadership(
+      loaded.flatMap(({ partitions }) => partitions),
+      replica,
+    )
+    const epochs = new Map(led.map((document) => [`${document.topicId}/${document.partition}`, document]))
+    await Promise.all(
+      loaded.map(({ topic, partitions, groups }) =>
+        this.#hosting.open(
+          topic,
+          partitions.map((document) => epochs.get(`${document.topicId}/${document.partition}`)!),
+          groups,
+        ),
+      ),
+    )
+    this.#hosting.allOpen()
+    await this.#maintenance.start()
+    if (this.#ended) throw this.#ended
+    this.#listener = await local.listen(brokerService(this.#service, true))
+    this.#remoteListener = await remote?.listen(brokerService(this.#service, false))
+    this.#clientSide = {
+      service: local.connect(this.#listener.address),
+      runtime,
+      logger,
+      closed: this.#closed.signal,
+    }
+    this.#announce('ready', {})
+  }
+
+  /** Logs of topics whose deletion a crash cut short: only a tombstone allows it (invariant 11). */
+  async #removeDeleted(): Promise<void> {
+    const { storage } = this.#parts
+    const { metadata } = this.#service
+    const deleted = new Set(await metadata.resumeDeletions())
+    const logs = (await storage.logs()).filter((log) => deleted.has(log.slice(0, log.lastIndexOf('/'))))
+    if (logs.length > 0)
+      await storage.commit(
+        logs.map((log) => ({ type: 'delete-log', log })),
+        { durable: true },
+      )
+    await Promise.all([...deleted].map((topicId) => metadata.forgetTombstone(topicId)))
+  }
+
+  async #shutDown(): Promise<void> {
+    if (this.#ended) return
+    this.#ended = brokerClosed()
+    this.#closed.abort(this.#ended)
+    try {
+      await this.#finish(this.#ended)
+    } catch (error) {
+      if (!isPortalError(error)) throw error
+      this.#fail(error)
+    }
+    if (this.#failure) await this.#abandon(this.#failure)
+    else this.#announce('close', { error: undefined })
+  }
+
+  /** Rejects when the storage fails meanwhile. */
+  async #finish(ended: PortalError): Promise<void> {
+    await this.#maintenance.stop()
+    for (const topic of this.#hosting.topics) {
+      for (const dispatcher of topic.dispatchers.values()) dispatcher.failAll(ended)
+    }
+    await this.#committer.drained()
+    if (this.#failure) throw this.#failure
+    for (const topic of this.#hosting.topics)
+      for (const partition of topic.partitions) partition.requestSnapshot()
+    await this.#committer.drained()
+    this.#hosting.closeAll(ended)
+    await this.#service.locks.close()
+    await this.#listener?.close()
+    await this.#remoteListener?.close()
+    try {
+      await this.#coordination.close()
+      await stopIdentity(this.#parts.storage, this.#identity)
+    } finally {
+      await this.#parts.storage.close()
+    }
+  }
+
+  /** The storage has failed: nothing more is acknowledged (invariant 13). */
+  #fail(error: PortalError): void {
+    if (this.#failure) return
+    this.#failure = error
+    const closing = this.#ended !== undefined
+    this.#ended ??= error
+    // Even while it closes: else it would wait for commits that never come.
+    this.#committer.fail(error)
+    this.#hosting.closeAll(error)
+    this.#closed.abort(error)
+    this.#announce('error', error)
+    // Who closes it already abandons it, too.
+    if (!closing) this.#closing = this.#abandon(error)
+  }
+
+  async #abandon(error: PortalError): Promise<void> {
+    await this.#maintenance.stop()
+    await this.#service.locks.close().catch(() => {})
+    await this.#listener?.close()
+    await this.#remoteListener?.close()
+    await this.#coordination.close().catch(() => {})
+    await this.#parts.storage.close().catch(() => {})
+    this.#announce('close', { error })
+  }
+
+  #announce<E extends keyof BrokerEvents>(event: E, payload: BrokerEvents[E]): void {
+    const emit = this.emit.bind(this) as (event: string, payload: unknown) => boolean
+    if (emit(event, payload) || event !== 'error') return
+    const error = payload as PortalError
+    this.#parts.logger.error({ code: error.code, err: error }, error.message)
+  }
+}

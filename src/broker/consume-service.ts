@@ -1,0 +1,128 @@
+import { PortalError } from '../core/errors.js'
+import { checkRanges } from '../core/ranges.js'
+import type {
+  CallOptions,
+  Delivery,
+  ReceiveRequest,
+  ReceiveResponse,
+  SettleRequest,
+  SettleResponse,
+} from '../protocol/service.js'
+import type { Runtime } from '../runtime/runtime.js'
+import type { Partition } from './partition.js'
+import type { SettlePart } from './settling.js'
+import type { Topic } from './topic.js'
+import { sleepUntil } from './wait.js'
+import type { Waiter } from './waiters.js'
+
+/** The most that one receive leases. */
+const MAX_MESSAGES = 4_096
+const MAX_BYTES = 16 << 20
+/** How long leasing what is there may take when nobody wants to wait (ms). */
+const LEASING = 250
+
+export function groupMoved(topic: string, group: string): PortalError<'GROUP_NOT_FOUND'> {
+  return new PortalError(
+    'GROUP_NOT_FOUND',
+    `Group ${group} of topic ${topic} was deleted or moved. Join it again.`,
+  )
+}
+
+/** Leases messages to a consumer, or lets it sleep until there are some. */
+export async function receive(
+  topic: Topic,
+  request: ReceiveRequest,
+  call: CallOptions,
+  runtime: Runtime,
+  local: boolean,
+): Promise<ReceiveResponse> {
+  checkReceive(request)
+  const dispatcher = topic.dispatchers.get(request.group)
+  if (!dispatcher || dispatcher.generation !== request.generation) throw groupMoved(topic.name, request.group)
+  // Not waiting means: no longer than it takes to lease what is there.
+  const timeout = request.wait === 0 && dispatcher.hasWork() ? LEASING : request.wait
+  let granted = () => false
+  const ends = { timeout, signal: call.signal, coming: () => granted() }
+  const delivery = await sleepUntil<Delivery>(runtime.timers, 'receive', ends, (resolve, reject) => {
+    const waiter: Waiter = {
+      consumer: request.consumer,
+      local,
+      lease: request.lease,
+      maxMessages: Math.min(request.maxMessages, MAX_MESSAGES),
+      maxBytes: Math.min(request.maxBytes, MAX_BYTES),
+      granted: false,
+      done: false,
+      deliver: resolve,
+      fail: reject,
+    }
+    granted = () => waiter.granted
+    dispatcher.add(waiter)
+    return () => {
+      waiter.done = true
+      dispatcher.waiters.delete(waiter)
+    }
+  })
+  return { deliveries: delivery ? [delivery] : [] }
+}
+
+function checkReceive(request: ReceiveRequest): void {
+  const whole = (value: number, name: string, least: number) => {
+    if (Number.isInteger(value) && value >= least) return
+    throw new PortalError(
+      'INVALID_ARGUMENT',
+      `${name} must be a whole number of at least ${least}, not ${value}.`,
+    )
+  }
+  whole(request.maxMessages, 'maxMessages', 1)
+  whole(request.maxBytes, 'maxBytes', 1)
+  whole(request.lease, 'lease', 1)
+}
+
+/** Ends or extends leases; each partition answers for its own. */
+export async function settle(
+  topic: Topic,
+  find: (partition: number) => Partition,
+  request: SettleRequest,
+  local: boolean,
+): Promise<SettleResponse> {
+  const lost: (readonly number[])[] = new Array(request.settlements.length)
+  const byPartition = new Map<number, { parts: SettlePart[]; places: number[] }>()
+  request.settlements.forEach((settlement, place) => {
+    checkRanges(settlement.ranges)
+    let share = byPartition.get(settlement.partition)
+    if (!share) {
+      share = { parts: [], places: [] }
+      byPartition.set(settlement.partition, share)
+    }
+    share.parts.push({
+      token: settlement.token,
+      outcome: settlement.outcome,
+      ranges: settlement.ranges,
+      delay: settlement.delay,
+      reason: settlement.reason,
+    })
+    share.places.push(place)
+  })
+  const settled = [...byPartition].map(
+    ([partition, { parts, places }]) =>
+      new Promise<void>((resolve, reject) => {
+        find(partition).settle({
+          group: request.group,
+          generation: request.generation,
+          consumer: request.consumer,
+          number: local ? undefined : request.number,
+          parts,
+          answer(answers) {
+            places.forEach((place, at) => {
+              lost[place] = answers[at] ?? []
+            })
+            resolve()
+          },
+          fail: reject,
+        })
+      }),
+  )
+  if (!topic.groups.has(request.group)) throw groupMoved(topic.name, request.group)
+  await Promise.all(settled)
+  return { lost }
+}

@@ -1,0 +1,31 @@
+import type { PortalError } from '../core/errors.js'
+
+/** The events of a broker and what they carry. */
+export interface BrokerEvents {
+  /** It serves. */
+  ready: Record<string, never>
+  /** It leads a partition, in this epoch. */
+  leader: { readonly topic: string; readonly partition: number; readonly epoch: number }
+  /** Messages went by `age` or `bytes` before the group had settled them. */
+  expired: {
+    readonly topic: string
+    readonly partition: number
+    readonly group: string
+    readonly count: number
+  }
+  /** A message failed for the last time in a group without a dead-letter topic. */
+  discarded: {
+    readonly topic: string
+    readonly partition: number
+    readonly group: string
+    readonly offset: number
+    readonly reason: string
+  }
+  /** Something failed that no caller waits for. Without a listener it goes to the logger. */
+  error: PortalError
+  /** It has stopped, because of the error if there is one. */
+  close: { readonly error: PortalError | undefined }
+}
+
+/** What listens to a broker's events. */
+export type BrokerListeners = { [E in keyof BrokerEvents]: (payload: BrokerEvents[E]) => void }

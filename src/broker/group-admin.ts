@@ -1,0 +1,191 @@
+import type { GroupDocument } from '../coordination/documents.js'
+import { PortalError } from '../core/errors.js'
+import { checkGroupName } from '../core/names.js'
+import type { GroupDescription, GroupStart, GroupSummary } from '../protocol/groups.js'
+import type { BrokerService, JoinedGroup, JoinGroupRequest } from '../protocol/service.js'
+import { groupMoved } from './consume-service.js'
+import { describeGroup, explain, summarizeGroup } from './describe.js'
+import { checkAgreement, patchGroupSettings, resolveGroupSettings } from './group-settings.js'
+import { groupMissing } from './missing.js'
+import { findOffset } from './read-service.js'
+import type { Topic } from './topic.js'
+import type { AdminHost, TopicAdmin } from './topic-admin.js'
+import type { Turns } from './turns.js'
+
+type Request<M extends keyof BrokerService> = Parameters<BrokerService[M]>[0]
+
+/** Making, joining, changing, moving, describing and ending groups. Changes follow one another, and those of topics. */
+export class GroupAdmin {
+  readonly #host: AdminHost
+  readonly #topics: TopicAdmin
+  readonly #turns: Turns
+
+  constructor(host: AdminHost, topics: TopicAdmin, turns: Turns) {
+    this.#host = host
+    this.#topics = topics
+    this.#turns = turns
+  }
+
+  async listGroups({ topic }: Request<'listGroups'>): Promise<readonly GroupSummary[]> {
+    const found = this.#topics.get(topic)
+    return [...found.groups.keys()].sort().map((group) => summarizeGroup(found, group))
+  }
+
+  async describeGroup(request: Request<'describeGroup'>): Promise<GroupDescription> {
+    return describeGroup(this.#group(request).topic, request.group)
+  }
+
+  joinGroup(request: JoinGroupRequest): Promise<JoinedGroup> {
+    checkGroupName(request.group)
+    const topic = this.#topics.get(request.topic)
+    const present = topic.groups.get(request.group)
+    if (present) {
+      checkAgreement(request.group, present.settings, request.settings)
+      checkOrigin(present, request.from)
+      return Promise.resolve(toJoined(topic, present))
+    }
+    if (!request.create) throw groupMissing(request.topic, request.group)
+    const settings = resolveGroupSettings(topic.name, request.settings)
+    return this.#turns.take(async () => {
+      if (!topic.groups.has(request.group)) await this.#createGroup(topic, request, settings)
+      return this.joinGroup(request)
+    })
+  }
+
+  updateGroup(request: Request<'updateGroup'>): Promise<GroupDescription> {
+    return this.#changeGroup(request, (document) => ({
+      ...document,
+      settings: patchGroupSettings(document.topic, document.settings, request.patch),
+    }))
+  }
+
+  async pauseGroup(request: Request<'pauseGroup'>): Promise<void> {
+    await this.#changeGroup(request, (document) => ({ ...document, paused: true }))
+  }
+
+  async resumeGroup(request: Request<'resumeGroup'>): Promise<void> {
+    await this.#changeGroup(request, (document) => ({ ...document, paused: false }))
+  }
+
+  // `from` stays as the first consumer said it: consumers that say so again must not conflict after a seek.
+  /** A seek is a new generation with its own start offsets; messages from there on are unsettled, leases of before are lost. */
+  seekGroup(request: Request<'seekGroup'>): Promise<void> {
+    return this.#turns.take(async () => {
+      const { topic } = this.#group(request)
+      const startOffsets = topic.partitions.map((partition) =>
+        request.to === 'latest' ? partition.state.nextOffset : findOffset(partition, request.to),
+      )
+      const generation = await this.#host.metadata.nextGroupGeneration(topic.id)
+      const changed = await this.#host.metadata.updateGroup(topic.id, request.group, (document) => ({
+        ...document,
+        generation,
+        startOffsets,
+      }))
+      if (!changed) throw groupMissing(request.topic, request.group)
+      await this.#host.hosting.startGroup(topic, changed)
+    })
+  }
+
+  deleteGroup(request: Request<'deleteGroup'>): Promise<void> {
+    return this.#turns.take(async () => {
+      const { topic } = this.#group(request)
+      await this.#host.metadata.deleteGroup(topic.id, request.group)
+      topic.removeGroup(request.group, groupMoved(topic.name, request.group))
+      await Promise.all(
+        topic.partitions.map((partition) =>
+          partition.propose((state) =>
+            state.queues.has(request.group)
+              ? { kind: 'group', group: request.group, change: { type: 'deleted' } }
+              : undefined,
+          ),
+        ),
+      )
+    })
+  }
+
+  async explain(request: Request<'explain'>): ReturnType<BrokerService['explain']> {
+    const { topic } = this.#group(request)
+    const partition = this.#host.hosting.partition(topic.id, request.partition)
+    const { clock } = this.#host.runtime
+    return explain(topic, partition, request.group, request.offset, clock.monotonic(), clock.now())
+  }
+
+  async #createGroup(
+    topic: Topic,
+    request: JoinGroupRequest,
+    settings: GroupDocument['settings'],
+  ): Promise<void> {
+    if (settings.deadLetter !== false) await this.#topics.ensureInTurn(settings.deadLetter)
+    const from = toOrigin(request.from ?? 'earliest')
+    const startOffsets =
+      from.kind === 'latest' ? topic.partitions.map(({ state }) => state.nextOffset) : undefined
+    const created = await this.#host.metadata.createGroup({
+      topicId: topic.id,
+      topic: topic.name,
+      name: request.group,
+      generation: await this.#host.metadata.nextGroupGeneration(topic.id),
+      createdAt: Math.floor(this.#host.runtime.clock.now()),
+      from,
+      settings,
+      paused: false,
+      startOffsets,
+    })
+    if (!created)
+      throw new PortalError(
+        'GROUP_CONFLICT',
+        `Group ${request.group} was made by somebody else just now. Join it again.`,
+      )
+    await this.#host.hosting.startGroup(topic, created)
+  }
+
+  #changeGroup(
+    request: { readonly topic: string; readonly group: string },
+    change: (document: GroupDocument) => GroupDocument,
+  ): Promise<GroupDescription> {
+    return this.#turns.take(async () => {
+      const { topic } = this.#group(request)
+      const changed = await this.#host.metadata.updateGroup(topic.id, request.group, change)
+      if (!changed) throw groupMissing(request.topic, request.group)
+      if (changed.settings.deadLetter !== false) await this.#topics.ensureInTurn(changed.settings.deadLetter)
+      topic.setGroup(changed, groupMoved(topic.name, request.group))
+      return describeGroup(topic, request.group)
+    })
+  }
+
+  #group(request: { readonly topic: string; readonly group: string }): {
+    topic: Topic
+    document: GroupDocument
+  } {
+    checkGroupName(request.group)
+    const topic = this.#topics.get(request.topic)
+    const document = topic.groups.get(request.group)
+    if (!document) throw groupMissing(request.topic, request.group)
+    return { topic, document }
+  }
+}
+
+function toJoined(topic: Topic, document: GroupDocument): JoinedGroup {
+  return {
+    topicId: topic.id,
+    partitions: topic.partitions.length,
+    generation: document.generation,
+    settings: document.settings,
+  }
+}
+
+function toOrigin(at: GroupStart): GroupDocument['from'] {
+  return at === 'earliest' || at === 'latest' ? { kind: at } : { kind: 'time', time: at.time }
+}
+
+function checkOrigin(document: GroupDocument, asked: GroupStart | undefined): void {
+  if (asked === undefined) return
+  const wanted = toOrigin(asked)
+  const { from } = document
+  const same =
+    wanted.kind === from.kind && (wanted.kind !== 'time' || from.kind !== 'time' || wanted.time === from.time)
+  if (same) return
+  throw new PortalError(
+    'GROUP_CONFLICT',
+    `Group ${document.name} began at ${JSON.stringify(from)}, this consumer asks for ${JSON.stringify(wanted)}. Leave \`from\` out, or move the group with admin.seekGroup.`,
+  )
+}

@@ -1,0 +1,235 @@
+import type { GroupDocument, PartitionDocument, TopicDocument } from '../coordination/documents.js'
+import type { GroupBody } from '../core/entry-body.js'
+import { PortalError } from '../core/errors.js'
+import type { PartitionState } from '../core/partition-state.js'
+import { groupMoved } from './consume-service.js'
+import { DeadLetterMover } from './dead-letters.js'
+import type { PartitionHost } from './host.js'
+import type { BrokerIdentity } from './identity.js'
+import { Partition } from './partition.js'
+import { recover } from './recovery.js'
+import { Topic } from './topic.js'
+
+/** The topics and partitions that a broker hosts: opening them, finding them, making and ending them. */
+export class Hosting {
+  readonly #host: PartitionHost
+  readonly #identity: BrokerIdentity
+  readonly #byId = new Map<string, Topic>()
+  readonly #byName = new Map<string, Topic>()
+  readonly #topicWaits = new Set<() => void>()
+  readonly #unmoved: (() => void)[] = []
+  #movable = false
+  readonly #ensureDeadLetter: (name: string) => Promise<Topic>
+
+  constructor(
+    host: PartitionHost,
+    identity: BrokerIdentity,
+    ensureDeadLetter: (name: string) => Promise<Topic>,
+  ) {
+    this.#host = host
+    this.#identity = identity
+    this.#ensureDeadLetter = ensureDeadLetter
+  }
+
+  get topics(): readonly Topic[] {
+    return [...this.#byName.values()]
+  }
+
+  findById(topicId: string): Topic {
+    const topic = this.#byId.get(topicId)
+    if (topic) return topic
+    throw new PortalError(
+      'TOPIC_NOT_FOUND',
+      `There is no topic with id ${topicId} here: it was deleted. Look its name up again.`,
+    )
+  }
+
+  findByName(name: string): Topic | undefined {
+    return this.#byName.get(name)
+  }
+
+  partition(topicId: string, partition: number): Partition {
+    const topic = this.findById(topicId)
+    const found = topic.partitions[partition]
+    if (found) return found
+    throw new PortalError(
+      'INVALID_ARGUMENT',
+      `Topic ${topic.name} has partitions 0 to ${topic.partitions.length - 1}, not ${partition}.`,
+    )
+  }
+
+  /** Calls back once, when a topic has come. Returns what forgets it. */
+  onceTopic(callback: () => void): () => void {
+    this.#topicWaits.add(callback)
+    return () => this.#topicWaits.delete(callback)
+  }
+
+  /** From now on the dying are moved: every topic is open, their dead-letter topics among them. */
+  allOpen(): void {
+    this.#movable = true
+    for (const start of this.#unmoved.splice(0)) start()
+  }
+
+  /** Leads the partitions of a topic that exists in the metadata, under the epochs of these documents, and shows it. */
+  async open(
+    document: TopicDocument,
+    partitions: readonly PartitionDocument[],
+    groups: readonly GroupDocument[],
+  ): Promise<Topic> {
+    const topic = new Topic(document)
+    await Promise.all(partitions.map(({ partition, epoch }) => this.#openPartition(topic, partition, epoch)))
+    for (const group of groups) topic.setGroup(group, groupMoved(document.name, group.name))
+    await this.#takeOver(topic)
+    this.#byId.set(topic.id, topic)
+    this.#byName.set(topic.name, topic)
+    for (const { epoch, partition } of topic.partitions)
+      this.#host.emit('leader', { topic: topic.name, partition, epoch })
+    const waiting = [...this.#topicWaits]
+    this.#topicWaits.clear()
+    for (const wake of waiting) wake()
+    return topic
+  }
+
+  /** Adds partitions to an open topic. */
+  async grow(topic: Topic, document: TopicDocument, partitions: readonly PartitionDocument[]): Promise<void> {
+    const first = topic.partitions.length
+    for (const { partition, epoch } of partitions) {
+      if (partition >= first) await this.#openPartition(topic, partition, epoch)
+    }
+    topic.document = document
+    await this.#takeOver(topic, first)
+  }
+
+  /** Stops showing a topic and removes what is stored of it. */
+  async drop(topic: Topic): Promise<void> {
+    this.#byId.delete(topic.id)
+    if (this.#byName.get(topic.name) === topic) this.#byName.delete(topic.name)
+    topic.close(new PortalError('TOPIC_NOT_FOUND', `Topic ${topic.name} was deleted.`))
+    await this.#host.committer.drained()
+    const writes = topic.partitions.map(({ log }) => ({ type: 'delete-log', log }) as const)
+    await this.#host.storage.commit(writes, { durable: true })
+  }
+
+  /** Makes a group known to every partition of its topic; a new generation begins where `start` says. */
+  async startGroup(topic: Topic, document: GroupDocument): Promise<void> {
+    await Promise.all(
+      topic.partitions.map((partition) =>
+        partition.propose((state) => groupStart(document, state, partition.partition)),
+      ),
+    )
+    topic.setGroup(document, groupMoved(topic.name, document.name))
+  }
+
+  closeAll(error: PortalError): void {
+    for (const topic of this.#byId.values()) topic.close(error)
+  }
+
+  async #openPartition(topic: Topic, partition: number, epoch: number): Promise<void> {
+    const log = logName(topic.id, partition)
+    const recovered = await recover(this.#host.storage, log, this.#host.runtime.crc32)
+    topic.partitions[partition] = new Partition(this.#host, topic, partition, log, epoch, recovered)
+  }
+
+  /** A leader's first entries: its epoch; the end of the leases of this process's past life; groups that a crash kept from starting. */
+  async #takeOver(topic: Topic, first = 0): Promise<void> {
+    const held = heldLocally(topic)
+    const opened = topic.partitions.slice(first)
+    await Promise.all(
+      opened.flatMap((partition) => [
+        partition.propose(() => ({ kind: 'epoch', leader: this.#identity.brokerId })),
+        partition.propose((state) => dedupeChange(topic, state)),
+        ...[...partition.state.queues.keys()].map((group) =>
+          partition.propose((state) => groupEnd(topic, group, state)),
+        ),
+        ...[...topic.groups.values()].map((group) =>
+          partition.propose((state) => groupStart(group, state, partition.partition)),
+        ),
+        partition.endLocalLeases((group, consumer) => held.get(`${group}\n${consumer}`) ?? 0),
+      ]),
+    )
+    for (const partition of opened) {
+      if (this.#movable) this.#moveDying(topic, partition)
+      else this.#unmoved.push(() => this.#moveDying(topic, partition))
+    }
+  }
+
+  #moveDying(topic: Topic, partition: Partition): void {
+    const mover = new DeadLetterMover(
+      partition,
+      this.#host.runtime,
+      async (group) => {
+        const name = topic.settings(group)?.deadLetter
+        if (!name) return name === false ? 'nowhere' : undefined
+        const target = this.#byName.get(name) ?? (await this.#ensureDeadLetter(name))
+        return {
+          topicId: target.id,
+          partition: target.partitions[partition.partition % target.partitions.length]!,
+        }
+      },
+      (error) => this.#host.emit('error', error),
+    )
+    void mover.run()
+  }
+}
+
+export function logName(topicId: string, partition: number): string {
+  return `${topicId}/${partition}`
+}
+
+/** Consumer of a group -> how many messages it held, over all partitions, when this process last ended. */
+function heldLocally(topic: Topic): Map<string, number> {
+  const held = new Map<string, number>()
+  for (const { state } of topic.partitions) {
+    for (const queue of state.queues.values()) {
+      for (const [consumer, count] of queue.held) {
+        const key = `${queue.group}\n${consumer}`
+        held.set(key, (held.get(key) ?? 0) + count)
+      }
+    }
+  }
+  return held
+}
+
+function dedupeChange(
+  topic: Topic,
+  state: PartitionState,
+): { kind: 'topic'; dedupe: { window: number; ids: number } } | undefined {
+  const { window, ids } = topic.document.config.dedupe
+  if (state.dedupeLimits.window === window && state.dedupeLimits.ids === ids) return undefined
+  return { kind: 'topic', dedupe: { window, ids } }
+}
+
+/** The entry that starts this generation of a group in a partition, if it has not started. */
+function groupStart(group: GroupDocument, state: PartitionState, partition: number): GroupBody | undefined {
+  const queue = state.queues.get(group.name)
+  if (queue && queue.generation >= group.generation) return undefined
+  const start = startOffset(group, state, partition)
+  return {
+    kind: 'group',
+    group: group.name,
+    change: { type: 'started', generation: group.generation, start },
+  }
+}
+
+/** The entry that ends a group whose deletion a crash cut short: it would hold back retention for ever. */
+function groupEnd(topic: Topic, group: string, state: PartitionState): GroupBody | undefined {
+  if (topic.groups.has(group) || !state.queues.has(group)) return undefined
+  return { kind: 'group', group, change: { type: 'deleted' } }
+}
+
+function startOffset(group: GroupDocument, state: PartitionState, partition: number): number {
+  const resolved = group.startOffsets?.[partition]
+  if (resolved !== undefined) return Math.min(resolved, state.nextOffset)
+  // A partition that was added later starts at its beginning.
+  if (group.startOffsets !== undefined) return 0
+  switch (group.from.kind) {
+    case 'earliest':
+      return 0
+    case 'latest':
+      return state.directory.findTime(group.createdAt)?.baseOffset ?? state.nextOffset
+    case 'time':
+      return state.directory.findTime(group.from.time)?.baseOffset ?? state.nextOffset
+    case 'offset':
+      return Math.min(group.from.offset, state.nextOffset)
+  }
+}

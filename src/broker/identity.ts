@@ -1,0 +1,46 @@
+import { PortalError } from '../core/errors.js'
+import { type Random, randomId } from '../runtime/runtime.js'
+import type { Storage } from '../storage/storage.js'
+
+const KEY = 'broker'
+
+/** Who a broker is: born with its database. */
+export interface BrokerIdentity {
+  readonly brokerId: string
+  readonly storageId: string
+  readonly clusterId: string
+  /** One more with each start and each clean stop: a database with a lower one is an old copy. */
+  readonly generation: number
+}
+
+/** Reads the identity, or gives a new database one, and counts the start. */
+export async function startIdentity(storage: Storage, random: Random): Promise<BrokerIdentity> {
+  const stored = (await storage.readMeta(KEY)).get(KEY)
+  const before = stored ? decode(stored) : undefined
+  const identity: BrokerIdentity = {
+    brokerId: before?.brokerId ?? randomId(random, 8),
+    storageId: before?.storageId ?? randomId(random, 16),
+    clusterId: before?.clusterId ?? randomId(random, 16),
+    generation: (before?.generation ?? 0) + 1,
+  }
+  await writeIdentity(storage, identity)
+  return identity
+}
+
+/** Counts a clean stop. */
+export async function stopIdentity(storage: Storage, identity: BrokerIdentity): Promise<void> {
+  await writeIdentity(storage, { ...identity, generation: identity.generation + 1 })
+}
+
+async function writeIdentity(storage: Storage, identity: BrokerIdentity): Promise<void> {
+  const value = new TextEncoder().encode(JSON.stringify({ v: 1, ...identity }))
+  await storage.commit([{ type: 'meta', key: KEY, value }], { durable: true })
+}
+
+function decode(bytes: Uint8Array): BrokerIdentity {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as BrokerIdentity
+  } catch (cause) {
+    throw new PortalError('CORRUPT', 'The identity of the broker in its database cannot be read.', { cause })
+  }
+}

@@ -1,0 +1,128 @@
+import { Chooser } from '../core/choose.js'
+import type { PortalError } from '../core/errors.js'
+import { type Lease, MAX_SLOTS } from '../core/lease.js'
+import type { Queue } from '../core/queue.js'
+import type { DeliveredBatch } from '../protocol/service.js'
+import type { CommitGroup } from './committer.js'
+import type { EntryLog, Leadership } from './entry-log.js'
+import { grantWaiters, type WaiterGrant } from './grant.js'
+import type { PendingSettle } from './settling.js'
+
+/** Retries and deaths that a group may have in one partition before it gets nothing more. */
+export const MAX_TROUBLES = 100_000
+
+/** The beginnings of leases: hands what is free to the consumers that wait, and delivers it once the lease is committed. */
+export class LeaseStage {
+  readonly #lead: Leadership
+  readonly #entryLog: EntryLog
+  readonly #giveBack: (settle: PendingSettle) => void
+
+  /** `giveBack` settles what was leased to a consumer that has gone in the meantime. */
+  constructor(lead: Leadership, entryLog: EntryLog, giveBack: (settle: PendingSettle) => void) {
+    this.#lead = lead
+    this.#entryLog = entryLog
+    this.#giveBack = giveBack
+  }
+
+  /** All acquires that wait form one entry. */
+  cut(group: CommitGroup): void {
+    const granted: WaiterGrant[] = []
+    for (const dispatcher of this.#lead.topic.dispatchers.values()) {
+      const queue = this.#lead.state.queues.get(dispatcher.group)
+      if (!queue || dispatcher.paused || dispatcher.waiters.size === 0 || queue.troubles.size >= MAX_TROUBLES)
+        continue
+      if (queue.generation !== dispatcher.generation) continue
+      const chooser = new Chooser(
+        queue,
+        this.#lead.state.directory,
+        this.#lead.state.nextOffset,
+        this.#lead.times.ready(queue),
+        this.#lead.times.readySuspects(queue),
+      )
+      granted.push(...grantWaiters(dispatcher, chooser, MAX_SLOTS - granted.length))
+    }
+    if (granted.length === 0) return
+    const index = this.#lead.state.nextIndex
+    this.#entryLog.append(group, { kind: 'acquire', grants: granted.map(({ grant }) => grant) })
+    granted.forEach(({ waiter, grant }, slot) =>
+      this.#deliver(group, waiter, grant, { epoch: this.#lead.epoch, index, slot }),
+    )
+  }
+
+  #deliver(
+    group: CommitGroup,
+    waiter: WaiterGrant['waiter'],
+    grant: WaiterGrant['grant'],
+    token: Lease['key'],
+  ): void {
+    const queue = this.#lead.state.queues.get(grant.group)!
+    const lease = queue.findLease(token)!
+    this.#lead.times.leased(queue, lease, grant.ranges)
+    const counts = this.#deliveryCounts(queue, grant.ranges)
+    const inMemory = this.#lead.reader.inMemory(grant.ranges, counts)
+    const reading = inMemory ? undefined : this.#readAhead(grant.ranges, counts)
+    group.onCommitted(
+      () => {
+        if (inMemory) {
+          this.#answerWaiter(waiter, grant, token, inMemory)
+          return
+        }
+        const loaded = reading ?? this.#lead.reader.load(grant.ranges, counts)
+        loaded.then(
+          (batches) => this.#answerWaiter(waiter, grant, token, batches),
+          (error: PortalError) => {
+            waiter.fail(error)
+            this.#lead.host.emit('error', error)
+          },
+        )
+      },
+      (error) => waiter.fail(error),
+    )
+  }
+
+  /** Reads while the lease is committed, unless this very commit stores what is to be read. */
+  #readAhead(ranges: readonly number[], counts: readonly number[]): Promise<DeliveredBatch[]> | undefined {
+    const last = this.#lead.state.directory.find(ranges[ranges.length - 1]! - 1)
+    if (!last || last.index >= this.#entryLog.firstIndex!) return undefined
+    const reading = this.#lead.reader.load(ranges, counts)
+    // It may fail before anybody asks.
+    reading.catch(() => {})
+    return reading
+  }
+
+  #answerWaiter(
+    waiter: WaiterGrant['waiter'],
+    grant: WaiterGrant['grant'],
+    token: Lease['key'],
+    batches: readonly DeliveredBatch[],
+  ): void {
+    if (!waiter.done) {
+      waiter.deliver({ partition: this.#lead.partition, token, batches })
+      return
+    }
+    // It has gone in the meantime: the messages were never handled.
+    const queue = this.#lead.state.queues.get(grant.group)
+    if (!queue) return
+    this.#giveBack({
+      group: grant.group,
+      generation: queue.generation,
+      consumer: grant.consumer,
+      number: undefined,
+      parts: [{ token, outcome: 'release', ranges: grant.ranges, delay: undefined, reason: undefined }],
+      answer: () => {},
+      fail: () => {},
+    })
+  }
+
+  #deliveryCounts(queue: Queue, ranges: readonly number[]): number[] {
+    const counts: number[] = []
+    if (queue.troubles.size === 0) return counts
+    for (let at = 0; at < ranges.length; at += 2) {
+      for (let offset = ranges[at]!; offset < ranges[at + 1]!; offset++) {
+        const deliveries = queue.deliveries(offset)
+        if (deliveries > 0) counts.push(offset, deliveries + 1)
+      }
+    }
+    return counts
+  }
+}

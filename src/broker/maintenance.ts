@@ -1,0 +1,75 @@
+import { isPortalError, PortalError } from '../core/errors.js'
+import type { Runtime, Timer } from '../runtime/runtime.js'
+import type { SafeClock } from '../runtime/safe-clock.js'
+import type { Storage, StorageSpace } from '../storage/storage.js'
+import type { Hosting } from './hosting.js'
+import { applyRetention, isTrimmable } from './retention.js'
+
+/** How often it looks (ms). */
+const INTERVAL = 1_000
+/** New messages are refused when the disk has less left (bytes), beside what the log before a checkpoint may take. */
+const RESERVE = 64 << 20
+
+/** What a broker does by itself from time to time: measures the disk, and removes what retention no longer keeps. */
+export class Maintenance {
+  readonly #storage: Storage
+  readonly #hosting: Hosting
+  readonly #runtime: Runtime
+  readonly #safeClock: SafeClock
+  #space: StorageSpace = { usedBytes: 0, freeBytes: Number.POSITIVE_INFINITY }
+  #timer: Timer | undefined
+  #work: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(storage: Storage, hosting: Hosting, runtime: Runtime, safeClock: SafeClock) {
+    this.#storage = storage
+    this.#hosting = hosting
+    this.#runtime = runtime
+    this.#safeClock = safeClock
+  }
+
+  async start(): Promise<void> {
+    this.#space = await this.#storage.space()
+    this.#schedule()
+  }
+
+  /** Resolves when nothing of it is under way any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#work
+  }
+
+  refusal(): PortalError | undefined {
+    const { freeBytes } = this.#space
+    if (freeBytes >= RESERVE) return undefined
+    const left = Math.floor(freeBytes / (1 << 20))
+    return new PortalError(
+      'STORAGE_FULL',
+      `The disk has ${left} MiB left, less than the ${RESERVE / (1 << 20)} MiB kept in reserve: no new messages are taken. Make room, or shorten the retention.`,
+    )
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return
+    this.#timer = this.#runtime.timers.setTimeout(() => {
+      this.#work = this.#run().finally(() => this.#schedule())
+    }, INTERVAL)
+  }
+
+  async #run(): Promise<void> {
+    try {
+      this.#space = await this.#storage.space()
+      const now = this.#safeClock.now()
+      for (const topic of this.#hosting.topics) {
+        for (const partition of topic.partitions) {
+          if (this.#stopped) return
+          if (isTrimmable(partition.state, topic.retention, now)) await applyRetention(partition, now)
+        }
+      }
+    } catch (error) {
+      // A topic that was deleted meanwhile, or the end of the broker, which others report.
+      if (!isPortalError(error)) throw error
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import { PortalError } from '../core/errors.js'
+
+export function topicMissing(name: string): PortalError<'TOPIC_NOT_FOUND'> {
+  return new PortalError(
+    'TOPIC_NOT_FOUND',
+    `There is no topic ${name}. Make it with admin.createTopic('${name}'), or send to it.`,
+  )
+}
+
+export function topicExists(name: string): PortalError<'TOPIC_EXISTS'> {
+  return new PortalError(
+    'TOPIC_EXISTS',
+    `There is a topic ${name} already. Change it with admin.updateTopic.`,
+  )
+}
+
+export function groupMissing(topic: string, group: string): PortalError<'GROUP_NOT_FOUND'> {
+  return new PortalError(
+    'GROUP_NOT_FOUND',
+    `Topic ${topic} has no group ${group}. The group's first consumer makes it.`,
+  )
+}

@@ -1,0 +1,281 @@
+import type { EntryBody } from '../core/entry-body.js'
+import { PortalError } from '../core/errors.js'
+import type { PartitionState } from '../core/partition-state.js'
+import type { RecordBatchHeader } from '../core/record-batch-header.js'
+import type { SnapshotBook } from '../core/snapshot.js'
+import { planAppend } from './append-batch.js'
+import { BatchReader } from './batch-reader.js'
+import type { CommitGroup, CommitSource } from './committer.js'
+import { EntryLog } from './entry-log.js'
+import type { PartitionHost, TopicView } from './host.js'
+import { LeaseStage } from './lease-stage.js'
+import { QueueTimes } from './queue-times.js'
+import { SettleStage } from './settle-stage.js'
+import type { PendingSettle } from './settling.js'
+import { Snapshotter } from './snapshotter.js'
+import type { DispatchTarget } from './waiters.js'
+
+/** A record batch that waits to be appended. */
+export interface PendingProduce {
+  readonly records: Uint8Array
+  readonly header: RecordBatchHeader
+  /** Called once it, or what the answer rests on, is committed. */
+  answer(result: { readonly runs: readonly number[] } | { readonly error: PortalError }): void
+}
+
+/** A change that is decided when its turn comes; undefined: none is needed any more. */
+export interface Proposal {
+  decide(state: PartitionState): EntryBody | undefined
+  /** Called once it is committed, or at once if there was nothing to do. */
+  committed(): void
+  fail(error: PortalError): void
+}
+
+/**
+ * The leader of one partition. Work waits here until the committer cuts it; then it becomes entries, applied at once to the
+ * speculative state and answered when committed.
+ */
+export class Partition implements CommitSource, DispatchTarget {
+  readonly topic: TopicView
+  readonly partition: number
+  readonly log: string
+  readonly epoch: number
+  readonly state: PartitionState
+  readonly reader: BatchReader
+  readonly #host: PartitionHost
+  readonly #times: QueueTimes
+  readonly #snapshotter: Snapshotter
+  readonly #entryLog: EntryLog
+  readonly #settles: SettleStage
+  readonly #leases: LeaseStage
+  #produces: PendingProduce[] = []
+  #proposals: Proposal[] = []
+  #takeovers: ((group: CommitGroup) => void)[] = []
+  #closed: PortalError | undefined
+
+  constructor(
+    host: PartitionHost,
+    topic: TopicView,
+    partition: number,
+    log: string,
+    epoch: number,
+    recovered: {
+      readonly state: PartitionState
+      readonly book: SnapshotBook
+      readonly strayPages: readonly number[]
+    },
+  ) {
+    this.#host = host
+    this.topic = topic
+    this.partition = partition
+    this.log = log
+    this.epoch = epoch
+    this.state = recovered.state
+    this.reader = new BatchReader(host, log, this.state.directory)
+    this.#snapshotter = new Snapshotter(
+      log,
+      this.state,
+      recovered.book,
+      recovered.strayPages,
+      host.runtime.crc32,
+    )
+    this.#times = new QueueTimes(host.runtime, this.state, () => this.#onTime())
+    const { state, reader } = this
+    const lead = {
+      host,
+      topic,
+      partition,
+      log,
+      epoch,
+      state,
+      reader,
+      times: this.#times,
+      snapshotter: this.#snapshotter,
+    }
+    this.#entryLog = new EntryLog(lead)
+    this.#settles = new SettleStage(lead, this.#entryLog)
+    this.#leases = new LeaseStage(lead, this.#entryLog, (settle) => this.settle(settle))
+  }
+
+  /** Every message below is committed: nothing above is shown. */
+  get committedOffset(): number {
+    return this.#entryLog.committedOffset
+  }
+
+  /** Everything waiting is refused with `error`, and so is what comes later. */
+  close(error: PortalError): void {
+    if (this.#closed) return
+    this.#closed = error
+    this.#times.stop()
+    this.reader.close()
+    this.#host.committer.forget(this)
+    for (const produce of this.#produces.splice(0)) produce.answer({ error })
+    for (const waiting of [...this.#settles.abandon(), ...this.#proposals.splice(0)]) waiting.fail(error)
+    this.#entryLog.committed.ring()
+    this.#settles.dying.ring()
+  }
+
+  get closed(): PortalError | undefined {
+    return this.#closed
+  }
+
+  mark(): void {
+    if (!this.#closed) this.#host.committer.mark(this)
+  }
+
+  produce(produce: PendingProduce): void {
+    if (this.#closed) {
+      produce.answer({ error: this.#closed })
+      return
+    }
+    this.#produces.push(produce)
+    this.mark()
+  }
+
+  settle(settle: PendingSettle): void {
+    if (this.#closed) {
+      settle.fail(this.#closed)
+      return
+    }
+    this.#settles.add(settle)
+    this.mark()
+  }
+
+  /** Resolves when the change is committed. */
+  async propose(decide: (state: PartitionState) => EntryBody | undefined): Promise<void> {
+    if (this.#closed) throw this.#closed
+    await new Promise<void>((committed, fail) => {
+      this.#proposals.push({ decide, committed, fail })
+      this.mark()
+    })
+  }
+
+  /** Calls back once, when more is committed or the partition closes. Returns what forgets it. */
+  onceCommitted(callback: () => void): () => void {
+    return this.#entryLog.committed.once(callback)
+  }
+
+  /** Calls back once, when a dying message is committed as such. */
+  onceDying(callback: () => void): () => void {
+    return this.#settles.dying.once(callback)
+  }
+
+  hasWork(group: string): boolean {
+    const queue = this.state.queues.get(group)
+    if (!queue || this.#closed) return false
+    return (
+      this.#times.ready(queue).size > 0 ||
+      this.#times.readySuspects(queue).size > 0 ||
+      queue.suspects.size > 0 ||
+      queue.free.size > 0 ||
+      this.state.nextOffset > queue.cursor
+    )
+  }
+
+  heldBy(group: string, consumer: string): { held: number; suspects: number } {
+    const queue = this.state.queues.get(group)
+    return { held: queue?.held.get(consumer) ?? 0, suspects: queue?.suspectsHeld.get(consumer) ?? 0 }
+  }
+
+  suspectsOf(group: string): { waiting: number; held: number } {
+    const queue = this.state.queues.get(group)
+    if (!queue) return { waiting: 0, held: 0 }
+    return {
+      waiting: queue.suspects.size + this.#times.readySuspects(queue).size,
+      held: queue.suspectsHeld.size,
+    }
+  }
+
+  /** Asks for a snapshot even if little has changed. */
+  requestSnapshot(): void {
+    this.#snapshotter.request()
+    this.mark()
+  }
+
+  cut(group: CommitGroup): boolean {
+    if (this.#closed) return false
+    this.#cutProposals(group)
+    for (const takeOver of this.#takeovers.splice(0)) takeOver(group)
+    this.#settles.cut(group)
+    this.#settles.cutOverdue(group)
+    this.#cutProduces(group)
+    this.#leases.cut(group)
+    this.#entryLog.flush(group)
+    this.#snapshotter.cut(group)
+    return this.#produces.length > 0 || this.#snapshotter.pending
+  }
+
+  /** Ends the leases of consumers that lived in this process before it started: they are gone. */
+  async endLocalLeases(heldBy: (group: string, consumer: string) => number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#takeovers.push((group) => {
+        // Only now: before its epoch a leader decides nothing, and its groups may not be known yet.
+        this.#times.start()
+        this.#settles.endLocal(group, heldBy)
+        group.onCommitted(resolve, reject)
+      })
+      this.mark()
+    })
+  }
+
+  #cutProposals(group: CommitGroup): void {
+    const proposals = this.#proposals
+    if (proposals.length === 0) return
+    this.#proposals = []
+    for (const proposal of proposals) {
+      const body = proposal.decide(this.state)
+      if (body) this.#entryLog.append(group, body)
+      group.onCommitted(
+        () => proposal.committed(),
+        (error) => proposal.fail(error),
+      )
+      if (body?.kind === 'group') {
+        this.#times.restart()
+        this.topic.dispatchers.get(body.group)?.wake()
+      }
+    }
+  }
+
+  #cutProduces(group: CommitGroup): void {
+    let done = 0
+    while (done < this.#produces.length && !group.isFull) this.#cutProduce(group, this.#produces[done++]!)
+    this.#produces = done === this.#produces.length ? [] : this.#produces.slice(done)
+    if (done > 0) for (const dispatcher of this.topic.dispatchers.values()) dispatcher.wake()
+  }
+
+  #cutProduce(group: CommitGroup, produce: PendingProduce): void {
+    const refusal = this.#host.refusal()
+    if (refusal) {
+      produce.answer({ error: refusal })
+      return
+    }
+    const { runtime } = this.#host
+    try {
+      const plan = planAppend(
+        this.state,
+        produce.records,
+        produce.header,
+        runtime.crc32,
+        this.#entryLog.safeTime(),
+      )
+      for (const { records, header, ids } of plan.batches) {
+        this.#entryLog.append(group, { kind: 'messages', header, ids, bytes: records.length }, records)
+      }
+      group.onCommitted(
+        () => produce.answer({ runs: plan.runs }),
+        (error) => produce.answer({ error }),
+      )
+    } catch (error) {
+      if (!(error instanceof PortalError)) throw error
+      // A refusal rests on what came before it, too (invariant 10).
+      const refuse = () => produce.answer({ error })
+      group.onCommitted(refuse, refuse)
+    }
+  }
+
+  /** A lease has ended or a retry is due. */
+  #onTime(): void {
+    for (const dispatcher of this.topic.dispatchers.values()) dispatcher.wake()
+    if (this.#times.leasesDue) this.mark()
+  }
+}

@@ -1,0 +1,91 @@
+import type { BatchPlace } from '../core/batch-directory.js'
+import { PortalError } from '../core/errors.js'
+import type { CallOptions, Position, ReadRequest, ReadResponse } from '../protocol/service.js'
+import type { Runtime } from '../runtime/runtime.js'
+import type { Partition } from './partition.js'
+import { sleepUntil } from './wait.js'
+
+/** The most that one read returns (bytes), but one batch at least. */
+const MAX_BYTES = 4 << 20
+
+/** Committed batches from an offset on. Sleeps at the end of the log if asked to. */
+export async function read(
+  partition: Partition,
+  request: ReadRequest,
+  call: CallOptions,
+  runtime: Runtime,
+): Promise<ReadResponse> {
+  checkOffset(partition, request.offset)
+  if (request.offset >= partition.committedOffset && (request.wait ?? 0) > 0) {
+    await untilCommitted(partition, request.offset, request.wait, call, runtime)
+  }
+  if (partition.closed) throw partition.closed
+  const endOffset = partition.committedOffset
+  const places = placesFrom(partition, request.offset, endOffset, Math.min(request.maxBytes, MAX_BYTES))
+  const entries = await partition.reader.entries(places)
+  const last = places[places.length - 1]
+  const nextOffset = last ? last.baseOffset + last.count : Math.max(request.offset, endOffset)
+  return {
+    batches: entries.map(({ baseOffset, payload }) => ({ baseOffset, records: payload })),
+    nextOffset,
+    endOffset,
+  }
+}
+
+/** The offset that a position stands for. Times are those of appending. */
+export function findOffset(partition: Partition, at: Position): number {
+  const { directory } = partition.state
+  const end = partition.committedOffset
+  if (at === 'latest') return end
+  if (at === 'earliest') return Math.min(directory.firstOffset ?? end, end)
+  if ('offset' in at) {
+    checkOffset(partition, at.offset)
+    return at.offset
+  }
+  return Math.min(directory.findTime(at.time)?.baseOffset ?? end, end)
+}
+
+function checkOffset(partition: Partition, offset: number): void {
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new PortalError(
+      'INVALID_ARGUMENT',
+      `An offset must be a whole number of at least 0, not ${offset}.`,
+    )
+  }
+  if (offset <= partition.committedOffset) return
+  throw new PortalError(
+    'OFFSET_OUT_OF_RANGE',
+    `Offset ${offset} is above the end of ${partition.topic.name}/${partition.partition}, which is ${partition.committedOffset}.`,
+  )
+}
+
+async function untilCommitted(
+  partition: Partition,
+  offset: number,
+  timeout: number | undefined,
+  call: CallOptions,
+  runtime: Runtime,
+): Promise<void> {
+  await sleepUntil<true>(runtime.timers, 'read', { timeout, signal: call.signal }, (resolve, reject) => {
+    let forget = () => {}
+    const check = () => {
+      if (partition.closed) reject(partition.closed)
+      else if (partition.committedOffset > offset) resolve(true)
+      else forget = partition.onceCommitted(check)
+    }
+    check()
+    return () => forget()
+  })
+}
+
+function placesFrom(partition: Partition, offset: number, end: number, maxBytes: number): BatchPlace[] {
+  const places: BatchPlace[] = []
+  let bytes = 0
+  partition.state.directory.walk(offset, (place) => {
+    if (place.baseOffset >= end) return false
+    places.push(place)
+    bytes += place.bytes
+    return bytes < maxBytes
+  })
+  return places
+}

@@ -1,0 +1,88 @@
+import type { LockService } from '../coordination/lock.js'
+import { PortalError } from '../core/errors.js'
+import type { BrokerService, CallOptions } from '../protocol/service.js'
+import type { Storage } from '../storage/storage.js'
+import { receive, settle } from './consume-service.js'
+import type { GroupAdmin } from './group-admin.js'
+import { produce } from './produce-service.js'
+import { findOffset, read } from './read-service.js'
+import type { AdminHost, TopicAdmin } from './topic-admin.js'
+
+export interface ServiceHost extends AdminHost {
+  readonly clusterId: string
+  readonly storage: Storage
+  readonly topics: TopicAdmin
+  readonly groups: GroupAdmin
+  readonly locks: LockService
+  /** Why no more calls are taken, once the broker has ended. */
+  readonly ended: () => PortalError | undefined
+}
+
+/**
+ * A broker's service. `local`: for callers in the broker's own process, whose answers cannot be lost and whose leases end with
+ * the process.
+ */
+export function brokerService(host: ServiceHost, local: boolean): BrokerService {
+  const { hosting, runtime, topics, groups, locks } = host
+  const service: BrokerService = {
+    produce: async (request) =>
+      produce(request, (topicId, partition) => hosting.partition(topicId, partition), runtime),
+    joinGroup: async (request) => groups.joinGroup(request),
+    receive: async (request, call = {}) =>
+      receive(hosting.findById(request.topicId), request, call, runtime, local),
+    settle: async (request) =>
+      settle(
+        hosting.findById(request.topicId),
+        (partition) => hosting.partition(request.topicId, partition),
+        request,
+        local,
+      ),
+    read: async (request, call = {}) =>
+      read(hosting.partition(request.topicId, request.partition), request, call, runtime),
+    findOffset: async ({ topicId, partition, at }) => ({
+      offset: findOffset(hosting.partition(topicId, partition), at),
+    }),
+    createTopic: async (request) => topics.createTopic(request),
+    listTopics: async () => topics.listTopics(),
+    findTopic: async (request, call = {}) => topics.findTopic(request, call),
+    describeTopic: async (request) => topics.describeTopic(request),
+    updateTopic: async (request) => topics.updateTopic(request),
+    addPartitions: async (request) => topics.addPartitions(request),
+    deleteTopic: async (request) => topics.deleteTopic(request),
+    listGroups: async (request) => groups.listGroups(request),
+    describeGroup: async (request) => groups.describeGroup(request),
+    updateGroup: async (request) => groups.updateGroup(request),
+    pauseGroup: async (request) => groups.pauseGroup(request),
+    resumeGroup: async (request) => groups.resumeGroup(request),
+    seekGroup: async (request) => groups.seekGroup(request),
+    deleteGroup: async (request) => groups.deleteGroup(request),
+    explain: async (request) => groups.explain(request),
+    describeCluster: async () => ({
+      clusterId: host.clusterId,
+      brokers: [{ id: host.brokerId, url: host.url }],
+      topics: hosting.topics.length,
+      partitions: hosting.topics.reduce((sum, topic) => sum + topic.partitions.length, 0),
+      storage: await host.storage.space(),
+    }),
+    acquireLock: async ({ name, ttl, wait }, call = {}) => locks.acquire({ name, ttl, wait }, call.signal),
+    renewLock: async ({ name, token }) => locks.renew(name, token),
+    releaseLock: async ({ name, token }) => locks.release(name, token),
+  }
+  return refusingWhenEnded(service, host.ended)
+}
+
+/** Every method rejects once the broker has ended. */
+function refusingWhenEnded(service: BrokerService, ended: () => PortalError | undefined): BrokerService {
+  const guarded: Record<string, unknown> = {}
+  for (const [name, method] of Object.entries(service)) {
+    guarded[name] = (request: never, call?: CallOptions) => {
+      const error = ended()
+      return error ? Promise.reject(error) : (method as (...args: unknown[]) => unknown)(request, call)
+    }
+  }
+  return guarded as unknown as BrokerService
+}
+
+export function brokerClosed(): PortalError<'CLOSED'> {
+  return new PortalError('CLOSED', 'The broker is closed. Open it again with createBroker.')
+}

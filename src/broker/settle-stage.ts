@@ -1,0 +1,153 @@
+import type { Lease } from '../core/lease.js'
+import { OffsetSet } from '../core/offset-set.js'
+import type { Queue } from '../core/queue.js'
+import { countRanges } from '../core/ranges.js'
+import { Bell } from './bell.js'
+import type { CommitGroup } from './committer.js'
+import type { EntryLog, Leadership } from './entry-log.js'
+import { FailureJudge } from './failures.js'
+import { overdue, type PendingSettle, SettleBuilder } from './settling.js'
+
+/** The ends of leases: what consumers settle, and leases whose time is over. */
+export class SettleStage {
+  /** Rings when a dying message is committed as such. */
+  readonly dying = new Bell()
+  readonly #lead: Leadership
+  readonly #entryLog: EntryLog
+  #settles: PendingSettle[] = []
+
+  constructor(lead: Leadership, entryLog: EntryLog) {
+    this.#lead = lead
+    this.#entryLog = entryLog
+  }
+
+  add(settle: PendingSettle): void {
+    this.#settles.push(settle)
+  }
+
+  /** What waits, and will not be cut any more. */
+  abandon(): PendingSettle[] {
+    return this.#settles.splice(0)
+  }
+
+  cut(group: CommitGroup): void {
+    const settles = this.#settles
+    if (settles.length === 0) return
+    this.#settles = []
+    let builder = this.#settleBuilder()
+    for (const settle of settles) {
+      const answerLater = (lost: readonly (readonly number[])[]) =>
+        group.onCommitted(
+          () => settle.answer(lost),
+          (error) => settle.fail(error),
+        )
+      if (builder.conflicts(settle)) {
+        this.#appendSettles(group, builder)
+        builder = this.#settleBuilder()
+      }
+      const known =
+        settle.number === undefined
+          ? undefined
+          : this.#lead.state.findAnswer(settle.group, settle.consumer, settle.number)
+      if (known) {
+        answerLater(known.lost)
+        continue
+      }
+      const settings = this.#lead.topic.settings(settle.group)
+      const lost = settings ? builder.add(settle, settings) : settle.parts.map((part) => part.ranges)
+      answerLater(lost)
+    }
+    this.#appendSettles(group, builder)
+  }
+
+  /** Leases that ended without word: alone, it was a failure; among several, nobody knows which (invariant 22). */
+  cutOverdue(group: CommitGroup): void {
+    if (!this.#lead.times.leasesDue) return
+    this.#endLeases(
+      group,
+      (queue) => overdue(queue, this.#lead.host.runtime.clock.monotonic()),
+      'its lease ended',
+    )
+    this.#lead.times.leasesChecked()
+  }
+
+  /** Ends the leases of consumers that lived in this process before it started: they are gone. */
+  endLocal(group: CommitGroup, heldBy: (group: string, consumer: string) => number): void {
+    this.#endLeases(group, localLeases, 'its process ended', (queue, consumer) =>
+      heldBy(queue.group, consumer),
+    )
+  }
+
+  #endLeases(
+    group: CommitGroup,
+    find: (queue: Queue) => { token: Lease['key']; consumer: string; ranges: readonly number[] }[],
+    reason: string,
+    heldBy = (queue: Queue, consumer: string) =>
+      this.#lead.topic.dispatchers.get(queue.group)?.heldBy(consumer).held ?? queue.held.get(consumer) ?? 0,
+  ): void {
+    const builder = this.#settleBuilder()
+    for (const queue of this.#lead.state.queues.values()) {
+      const settings = this.#lead.topic.settings(queue.group)
+      if (!settings || queue.leases.size === 0) continue
+      const judge = new FailureJudge(
+        queue,
+        settings,
+        this.#lead.host.runtime.clock.now(),
+        this.#lead.host.runtime.random,
+      )
+      for (const { token, consumer, ranges } of find(queue)) {
+        if (heldBy(queue, consumer) > 1) builder.addAll(queue, token, ranges, { type: 'suspected' })
+        else builder.addEach(queue, token, ranges, (offset) => judge.fail(offset, undefined, reason))
+      }
+    }
+    this.#appendSettles(group, builder)
+  }
+
+  #appendSettles(group: CommitGroup, builder: SettleBuilder): void {
+    if (builder.isEmpty) return
+    this.#entryLog.append(group, { kind: 'settle', items: builder.items, answers: builder.answers })
+    const groups = new Set<string>()
+    let dying = false
+    for (const item of builder.items) {
+      groups.add(item.group)
+      this.#lead.times.settled(item)
+      if (item.change.type === 'rejected') dying = true
+      if (item.change.type === 'discarded') {
+        const { reason } = item.change
+        group.onCommitted(() => this.#emitDiscarded(item.group, item.ranges, reason))
+      }
+    }
+    for (const name of groups) this.#lead.topic.dispatchers.get(name)?.wake()
+    if (dying) group.onCommitted(() => this.dying.ring())
+  }
+
+  #settleBuilder(): SettleBuilder {
+    return new SettleBuilder(
+      this.#lead.state,
+      this.#lead.host.runtime.clock.now(),
+      this.#lead.host.runtime.random,
+    )
+  }
+
+  #emitDiscarded(group: string, ranges: readonly number[], reason: string): void {
+    for (let offset = ranges[0]!; offset < ranges[0]! + countRanges(ranges); offset++) {
+      this.#lead.host.emit('discarded', {
+        topic: this.#lead.topic.name,
+        partition: this.#lead.partition,
+        group,
+        offset,
+        reason,
+      })
+    }
+  }
+}
+
+function localLeases(queue: Queue): { token: Lease['key']; consumer: string; ranges: readonly number[] }[] {
+  return [...queue.leases.values()]
+    .filter((lease) => lease.local)
+    .map((lease) => {
+      const offsets = new OffsetSet()
+      for (const term of lease.terms) term.offsets.forEachRange((start, end) => void offsets.add(start, end))
+      return { token: lease.key, consumer: lease.consumer, ranges: offsets.ranges() }
+    })
+}

@@ -1,0 +1,69 @@
+import type { GroupDocument, TopicDocument } from '../coordination/documents.js'
+import type { PortalError } from '../core/errors.js'
+import type { GroupSettings } from '../protocol/groups.js'
+import type { TopicConfig } from '../protocol/topics.js'
+import type { TopicView } from './host.js'
+import type { Partition } from './partition.js'
+import { Dispatcher } from './waiters.js'
+
+/** A topic as this broker hosts it: its document, its partitions, its groups. */
+export class Topic implements TopicView {
+  document: TopicDocument
+  readonly partitions: Partition[] = []
+  readonly groups = new Map<string, GroupDocument>()
+  readonly dispatchers = new Map<string, Dispatcher>()
+
+  constructor(document: TopicDocument) {
+    this.document = document
+  }
+
+  get id(): string {
+    return this.document.id
+  }
+
+  get name(): string {
+    return this.document.name
+  }
+
+  get config(): TopicConfig {
+    return { ...this.document.config, partitions: this.document.partitions }
+  }
+
+  get retention(): TopicConfig['retention'] {
+    return this.document.config.retention
+  }
+
+  get maxMessageBytes(): number {
+    return this.document.config.maxMessageBytes
+  }
+
+  settings(group: string): GroupSettings | undefined {
+    return this.groups.get(group)?.settings
+  }
+
+  /** Takes a group's document into force. Waiting consumers of an older generation learn that it has ended. */
+  setGroup(document: GroupDocument, moved: PortalError): void {
+    this.groups.set(document.name, document)
+    let dispatcher = this.dispatchers.get(document.name)
+    if (!dispatcher) {
+      dispatcher = new Dispatcher(document.name, document.generation, document.paused, this.partitions)
+      this.dispatchers.set(document.name, dispatcher)
+    }
+    if (dispatcher.generation !== document.generation) dispatcher.failAll(moved)
+    dispatcher.generation = document.generation
+    dispatcher.paused = document.paused
+    dispatcher.wake()
+  }
+
+  removeGroup(name: string, gone: PortalError): void {
+    this.groups.delete(name)
+    this.dispatchers.get(name)?.failAll(gone)
+    this.dispatchers.delete(name)
+  }
+
+  /** Ends everything that waits here. */
+  close(error: PortalError): void {
+    for (const dispatcher of this.dispatchers.values()) dispatcher.failAll(error)
+    for (const partition of this.partitions) partition.close(error)
+  }
+}

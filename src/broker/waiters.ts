@@ -1,0 +1,101 @@
+import type { PortalError } from '../core/errors.js'
+import { TransientSet } from '../core/transient-set.js'
+import type { Delivery } from '../protocol/service.js'
+
+/** A consumer that asks for messages and sleeps until there are some. */
+export interface Waiter {
+  readonly consumer: string
+  readonly local: boolean
+  /** Milliseconds. */
+  readonly lease: number
+  readonly maxMessages: number
+  readonly maxBytes: number
+  deliver(delivery: Delivery): void
+  fail(error: PortalError): void
+  /** Something was leased for it, and is on its way. */
+  granted: boolean
+  /** Answered, timed out or aborted: what was leased for it in the meantime is given back. */
+  done: boolean
+}
+
+/** What a dispatcher needs of a partition. */
+export interface DispatchTarget {
+  /** Whether it could lease something to this group now. */
+  hasWork(group: string): boolean
+  /** Asks for a cut soon. */
+  mark(): void
+  /** How many messages a consumer of this group holds here, and how many suspects. */
+  heldBy(group: string, consumer: string): { readonly held: number; readonly suspects: number }
+  /** Suspects that wait, and consumers that hold one. */
+  suspectsOf(group: string): { readonly waiting: number; readonly held: number }
+}
+
+/**
+ * The sleeping consumers of one group, for all partitions of its topic on this broker. They are served in the order in which they came;
+ * several share what there is.
+ */
+export class Dispatcher {
+  readonly group: string
+  generation: number
+  paused: boolean
+  readonly waiters = new TransientSet<Waiter>()
+  readonly #targets: readonly DispatchTarget[]
+  #next = 0
+
+  constructor(group: string, generation: number, paused: boolean, targets: readonly DispatchTarget[]) {
+    this.group = group
+    this.generation = generation
+    this.paused = paused
+    this.#targets = targets
+  }
+
+  add(waiter: Waiter): void {
+    this.waiters.add(waiter)
+    this.wake()
+  }
+
+  /** Whether some partition could serve somebody. */
+  hasWork(): boolean {
+    return !this.paused && this.#targets.some((target) => target.hasWork(this.group))
+  }
+
+  /** Marks the partitions that could serve somebody; another one is first each time. */
+  wake(): void {
+    if (this.waiters.size === 0 || this.paused) return
+    const count = this.#targets.length
+    this.#next = count === 0 ? 0 : (this.#next + 1) % count
+    for (let i = 0; i < count; i++) {
+      const target = this.#targets[(this.#next + i) % count]!
+      if (target.hasWork(this.group)) target.mark()
+    }
+  }
+
+  /** How many messages a consumer holds over all partitions. */
+  heldBy(consumer: string): { held: number; suspects: number } {
+    let held = 0
+    let suspects = 0
+    for (const target of this.#targets) {
+      const here = target.heldBy(this.group, consumer)
+      held += here.held
+      suspects += here.suspects
+    }
+    return { held, suspects }
+  }
+
+  /** Over all partitions: suspects that wait for a consumer that holds nothing, and those in hand. */
+  suspects(): { waiting: number; held: number } {
+    let waiting = 0
+    let held = 0
+    for (const target of this.#targets) {
+      const here = target.suspectsOf(this.group)
+      waiting += here.waiting
+      held += here.held
+    }
+    return { waiting, held }
+  }
+
+  failAll(error: PortalError): void {
+    for (const waiter of this.waiters) waiter.fail(error)
+    this.waiters.clear()
+  }
+}

@@ -1,0 +1,148 @@
+import { Admin, type Broker, Consumer, PortalError, Reader } from '../index.js'
+import { formatMessage, type PrintableMessage } from './format.js'
+import { interruption, withBroker } from './open.js'
+import { Output } from './output.js'
+import { Progress } from './progress.js'
+
+/** How long nothing must have come before a group's lag is looked at (ms). */
+const QUIET = 200
+
+export interface ConsumeOptions {
+  readonly directory: string
+  readonly group?: string
+  readonly count?: number
+  readonly from: string
+  readonly json?: boolean
+  readonly follow?: boolean
+}
+
+/** Prints messages; with a group, acknowledges what was printed. */
+export async function consume(topic: string, options: ConsumeOptions): Promise<void> {
+  const stop = interruption()
+  const progress = new Progress('received')
+  const output = new Output()
+  const sink = new Sink(output, progress, options)
+  try {
+    await withBroker(options.directory, async (broker) => {
+      await new Admin(broker).describeTopic(topic)
+      if (options.group === undefined) await readAll(broker, topic, options, sink, stop.signal)
+      else await consumeGroup(broker, topic, options.group, options, sink, stop.signal)
+    })
+    await output.flush()
+  } finally {
+    progress.end()
+    stop.stop()
+  }
+}
+
+/** Counts, formats, prints. */
+class Sink {
+  readonly #output: Output
+  readonly #progress: Progress
+  readonly #options: ConsumeOptions
+
+  constructor(output: Output, progress: Progress, options: ConsumeOptions) {
+    this.#output = output
+    this.#progress = progress
+    this.#options = options
+  }
+
+  get full(): boolean {
+    return this.#progress.count >= (this.#options.count ?? Number.POSITIVE_INFINITY) || this.#output.closed
+  }
+
+  get count(): number {
+    return this.#progress.count
+  }
+
+  print(message: PrintableMessage): Promise<void> | undefined {
+    this.#progress.add(1)
+    return this.#output.line(formatMessage(message, this.#options.json === true))
+  }
+
+  flush(): Promise<void> {
+    return this.#output.flush()
+  }
+}
+
+async function readAll(
+  broker: Broker,
+  topic: string,
+  options: ConsumeOptions,
+  sink: Sink,
+  signal: AbortSignal,
+): Promise<void> {
+  const from = readerPosition(options.from)
+  const reader = new Reader(broker, topic, { from, live: options.follow === true, signal })
+  try {
+    for await (const message of reader) {
+      const wait = sink.print(message)
+      if (wait) await wait
+      else if (options.follow) await sink.flush()
+      if (sink.full) return
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+async function consumeGroup(
+  broker: Broker,
+  topic: string,
+  group: string,
+  options: ConsumeOptions,
+  sink: Sink,
+  signal: AbortSignal,
+): Promise<void> {
+  const consumer = new Consumer(broker, topic, { group, from: groupStart(options.from), signal })
+  const idle = options.follow ? undefined : endWhenDone(broker, topic, group, sink, consumer)
+  try {
+    for await (const message of consumer) {
+      const wait = sink.print(message)
+      if (wait) await wait
+      else if (options.follow) await sink.flush()
+      void message.ack()
+      if (sink.full) break
+    }
+  } catch (error) {
+    if (!signal.aborted && !(error instanceof PortalError && error.code === 'CLOSED')) throw error
+  } finally {
+    if (idle) clearInterval(idle)
+    await consumer.close()
+  }
+}
+
+/** Without --follow it ends once the group has settled everything: retries that wait are waited for. */
+function endWhenDone(
+  broker: Broker,
+  topic: string,
+  group: string,
+  sink: Sink,
+  consumer: Consumer,
+): NodeJS.Timeout {
+  const admin = new Admin(broker)
+  let before = -1
+  const look = async () => {
+    if (sink.count !== before) {
+      before = sink.count
+      return
+    }
+    const { partitions } = await admin.describeGroup(topic, group)
+    if (partitions.every(({ lag }) => lag === 0)) await consumer.close()
+  }
+  return setInterval(() => void look().catch(() => {}), QUIET)
+}
+
+function readerPosition(text: string): 'earliest' | 'latest' | number | Date {
+  return /^\d+$/.test(text) ? Number(text) : groupStart(text)
+}
+
+function groupStart(text: string): 'earliest' | 'latest' | Date {
+  if (text === 'earliest' || text === 'latest') return text
+  const time = new Date(text)
+  if (!Number.isNaN(time.getTime()) && !/^\d+$/.test(text)) return time
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `--from takes earliest, latest, an offset (without --group) or a time, not '${text}'.`,
+  )
+}

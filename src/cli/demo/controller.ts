@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Broker, Consumer, isPortalError, type Message } from '../../index.js'
+import type { Ledger, Reading } from './ledger.js'
+
+/** Short, so that what a dead controller held comes back while somebody watches (ms). */
+const LEASE = 2_000
+/** One reading in so many fails at its first delivery. */
+const FAILS = 25
+
+/** Takes readings of one topic, in competition with its like; fails now and then; can be killed. */
+export class Controller {
+  readonly topic: string
+  readonly name: string
+  handled = 0
+  failed = 0
+  state: 'working' | 'dead' | 'done' = 'working'
+  readonly #consumer: Consumer<Reading>
+  readonly #ledger: Ledger
+  readonly #effort: number
+
+  constructor(broker: Broker, ledger: Ledger, topic: string, name: string, rate: number) {
+    this.topic = topic
+    this.name = name
+    this.#ledger = ledger
+    // Three controllers share a topic's readings and are busy about half of the time.
+    this.#effort = Math.min(1_500 / rate, 200)
+    this.#consumer = new Consumer<Reading>(broker, topic, {
+      group: 'controllers',
+      consumerId: name,
+      lease: LEASE,
+      backoff: { initial: 250, max: 2_000 },
+    })
+  }
+
+  /** Works until it is stopped or killed. */
+  async work(): Promise<void> {
+    try {
+      while (this.state === 'working') await this.#handle(await this.#consumer.receive())
+    } catch (error) {
+      if (!isPortalError(error, 'CLOSED', 'LEASE_LOST')) throw error
+    }
+  }
+
+  /** Dies with a message in hand: nothing is settled, nothing given back. Its lease has to end by itself. */
+  kill(): void {
+    this.state = 'dead'
+  }
+
+  /** Ends it, and waits for nothing: a dead one still holds its message. */
+  stop(): void {
+    if (this.state === 'working') this.state = 'done'
+    void this.#consumer.close({ timeout: 0 })
+  }
+
+  async #handle(message: Message<Reading>): Promise<void> {
+    if (message.value.run === this.#ledger.run) {
+      this.#ledger.delivered++
+      if (message.deliveryCount > 1) this.#ledger.redelivered++
+    }
+    await sleep(this.#effort)
+    if (this.state === 'dead') return
+    const { run, number } = message.value
+    if (number % FAILS === 7 && message.deliveryCount === 1) {
+      this.failed++
+      if (run === this.#ledger.run) this.#ledger.failed++
+      await message.nack({ reason: 'the controller failed on purpose' })
+      return
+    }
+    await message.ack()
+    this.handled++
+    if (run === this.#ledger.run) this.#ledger.acked(this.topic, number)
+  }
+}

@@ -1,0 +1,107 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { isPortalError } from '../index.js'
+import { consume } from './consume.js'
+import { demo } from './demo/demo.js'
+import { groupCommand } from './groups.js'
+import { produce } from './produce.js'
+import { topicCommand } from './topics.js'
+
+/** Set where the program is built. */
+declare const PORTAL_MQ_VERSION: string
+
+/** Runs one command; resolves to the exit code. Errors are one line on stderr that says what to do. */
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  let code = 0
+  const program = buildProgram((result) => {
+    code = result
+  })
+  try {
+    await program.parseAsync(argv)
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode
+    process.stderr.write(`portal-mq: ${describeError(error)}\n`)
+    return 1
+  }
+}
+
+function buildProgram(exit: (code: number) => void): Command {
+  const program = new Command('portal-mq')
+    .description('An embeddable durable message queue for Node.')
+    .version(PORTAL_MQ_VERSION, '-V, --version')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', '\nExample:\n  $ portal-mq demo\n')
+  program.addCommand(demoCommand(exit))
+  program.addCommand(produceCommand())
+  program.addCommand(consumeCommand())
+  program.addCommand(topicCommand())
+  program.addCommand(groupCommand())
+  for (const command of program.commands) inherit(command)
+  return program
+}
+
+function inherit(command: Command): void {
+  command.exitOverride()
+  for (const child of command.commands) inherit(child)
+}
+
+function demoCommand(exit: (code: number) => void): Command {
+  return new Command('demo')
+    .description(
+      'Sensors and controllers on one broker: messages fail, a controller dies, and nothing is lost.',
+    )
+    .option('-d, --duration <seconds>', 'how long the sensors send', positive, 18)
+    .option('-r, --rate <messages>', 'readings per second and sensor', positive, 50)
+    .option('--directory <path>', 'keep the data there (default: a temporary folder, removed at the end)')
+    .addOption(
+      new Option('--plain', 'plain lines instead of the live view').default(
+        !process.stdout.isTTY,
+        'when not a terminal',
+      ),
+    )
+    .addHelpText('after', '\nExample:\n  $ portal-mq demo --duration 10 --rate 200\n')
+    .action(async (options) => exit(await demo(options)))
+}
+
+function produceCommand(): Command {
+  return new Command('produce')
+    .description('Sends each line of stdin as a message.')
+    .argument('<topic>', 'made if it does not exist')
+    .option('--directory <path>', 'where the broker keeps its data', './portal-mq-data')
+    .option('--json', 'each line is a JSON value')
+    .option('--key <key>', 'the key of all messages')
+    .addHelpText('after', '\nExample:\n  $ seq 1000000 | portal-mq produce numbers\n')
+    .action(produce)
+}
+
+function consumeCommand(): Command {
+  return new Command('consume')
+    .description(
+      'Prints messages. With --group they are leased, and acknowledged once printed; without, only read.',
+    )
+    .argument('<topic>')
+    .option('--directory <path>', 'where the broker keeps its data', './portal-mq-data')
+    .option('-g, --group <name>', 'consume as a member of this group')
+    .option('-n, --count <messages>', 'end after so many', positive)
+    .option(
+      '--from <position>',
+      'earliest, latest, an offset (without --group) or a time (ISO 8601)',
+      'earliest',
+    )
+    .option('--json', 'one JSON object a message: topic, partition, offset, timestamp, key, headers, value')
+    .option('-f, --follow', 'wait for more instead of ending')
+    .addHelpText('after', '\nExample:\n  $ portal-mq consume numbers --group printers --count 10\n')
+    .action(consume)
+}
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  throw new InvalidArgumentError('It must be a number above 0.')
+}
+
+function describeError(error: unknown): string {
+  if (isPortalError(error)) return `${error.message} [${error.code}]`
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,35 @@
+import { InvalidArgumentError } from 'commander'
+
+/** Prints rows under headings; numbers to the right. */
+export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
+  const cells = [
+    headings,
+    ...rows.map((row) => row.map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en') : cell))),
+  ]
+  const widths = headings.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
+  for (const [at, row] of cells.entries()) {
+    const line = row.map((cell, column) => {
+      const isNumber = typeof (rows[0] ?? [])[column] === 'number'
+      return isNumber ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)
+    })
+    process.stdout.write(`${line.join('  ').trimEnd()}\n`)
+    if (at === 0 && rows.length === 0) process.stdout.write('(none)\n')
+  }
+}
+
+export function byteCount(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}
+
+/** A whole number of at least 0, for commander. */
+export function countOption(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a whole number.')
+}

@@ -1,0 +1,100 @@
+import { isPortalError } from '../../core/errors.js'
+import type { ClientSide } from '../../protocol/connection.js'
+import type { TopicRoute } from '../../protocol/service.js'
+import { pause, retryDelay } from '../backoff.js'
+import { asPortalError } from '../client-side.js'
+import type { ResolvedConsumerOptions } from './options.js'
+
+/** Milliseconds after which waiting for a topic is worth a warning. */
+const WARN_AFTER = 5_000
+
+/** A consumer's place in one generation of its group. */
+export interface Session {
+  readonly topic: string
+  readonly topicId: string
+  readonly generation: number
+}
+
+/** Finds the topic, joins the group, and joins again when the group has moved. */
+export class Sessions {
+  readonly #side: ClientSide
+  readonly #topic: string
+  readonly #options: ResolvedConsumerOptions
+  /** Ends every wait. */
+  readonly #ending: AbortSignal
+  /** The topic whose group this consumer has been in: it is not made a second time. */
+  #joinedTopicId: string | undefined
+  #current: Session | undefined
+  #joining: Promise<Session> | undefined
+
+  constructor(side: ClientSide, topic: string, options: ResolvedConsumerOptions, ending: AbortSignal) {
+    this.#side = side
+    this.#topic = topic
+    this.#options = options
+    this.#ending = ending
+  }
+
+  get current(): Session | undefined {
+    return this.#current
+  }
+
+  /** The session is over: its group was moved or deleted. */
+  leave(session: Session): void {
+    if (this.#current === session) this.#current = undefined
+  }
+
+  /** Sleeps until there is such a topic. Rejects with GROUP_CONFLICT, GROUP_NOT_FOUND (it was deleted), and when the consumer ends. */
+  join(): Promise<Session> {
+    if (this.#current !== undefined) return Promise.resolve(this.#current)
+    this.#joining ??= this.#join().finally(() => {
+      this.#joining = undefined
+    })
+    return this.#joining
+  }
+
+  async #join(): Promise<Session> {
+    const { runtime } = this.#side
+    for (let failures = 1; ; failures++) {
+      try {
+        const route = await this.#findTopic()
+        this.#current = await this.#joinGroup(route)
+        return this.#current
+      } catch (thrown) {
+        if (this.#ending.aborted) throw this.#ending.reason
+        const error = asPortalError(thrown)
+        const deletedMeanwhile = isPortalError(error, 'TOPIC_NOT_FOUND')
+        if (!error.retriable && !deletedMeanwhile) throw error
+      }
+      await pause(runtime.timers, retryDelay(failures, runtime.random), this.#ending)
+    }
+  }
+
+  async #findTopic(): Promise<TopicRoute> {
+    const { service, runtime, logger } = this.#side
+    const warning = runtime.timers.setTimeout(() => {
+      logger.warn(
+        { topic: this.#topic, group: this.#options.group },
+        `Topic '${this.#topic}' does not exist. The consumer of group '${this.#options.group}' waits for it; the first send makes it.`,
+      )
+    }, WARN_AFTER)
+    try {
+      return await service.findTopic(
+        { name: this.#topic, wait: Number.POSITIVE_INFINITY },
+        { signal: this.#ending },
+      )
+    } finally {
+      warning.cancel()
+    }
+  }
+
+  async #joinGroup(route: TopicRoute): Promise<Session> {
+    const { group, settings, from } = this.#options
+    const create = this.#joinedTopicId !== route.topicId
+    const joined = await this.#side.service.joinGroup(
+      { topic: this.#topic, group, settings, from, create },
+      { signal: this.#ending },
+    )
+    this.#joinedTopicId = joined.topicId
+    return { topic: this.#topic, topicId: joined.topicId, generation: joined.generation }
+  }
+}

@@ -1,0 +1,285 @@
+import { PortalError } from '../../core/errors.js'
+import { TransientSet } from '../../core/transient-set.js'
+import type { ClientSide } from '../../protocol/connection.js'
+import type { Settlement, SettleOutcome } from '../../protocol/service.js'
+import { pause, retryDelay } from '../backoff.js'
+import { asPortalError, closedReason } from '../client-side.js'
+import type { HeldLease } from './held-batch.js'
+import { handled, leaseLost } from './lease-lost.js'
+import { contains } from './ranges.js'
+import { SettleGroup } from './settle-group.js'
+
+/** Requests under way at the same time. */
+const MAX_REQUESTS = 2
+/** Promises resolved in one turn. */
+const PER_TURN = 500
+/** Milliseconds for which a settlement is tried; its lease is long over by then. */
+const GIVE_UP_AFTER = 120_000
+
+type Answer =
+  | { readonly lost: readonly (readonly number[])[]; readonly sentAt: number }
+  | { readonly error: PortalError }
+
+/** What a settler tells the consumer's engine. */
+export interface SettlerEvents {
+  /** There is something to send at the end of the turn. */
+  pending(): void
+  /** The lease of these messages was lost before. */
+  lost(lease: HeldLease, ranges: readonly number[]): void
+  /** What was extended quietly has its lease until `deadline` (monotonic). */
+  extended(lease: HeldLease, ranges: readonly number[], deadline: number): void
+}
+
+/**
+ * Sends settlements: everything of a turn, and everything that comes while requests are under way, in one request. A request is
+ * repeated under its number until it has an answer.
+ */
+export class Settler {
+  readonly #side: ClientSide
+  readonly #consumerId: string
+  readonly #group: string
+  readonly #events: SettlerEvents
+  #pending: SettleGroup[] = []
+  /** A new one for each request: `clear` would keep what it held, as TransientSet says. */
+  #byLease = new Map<HeldLease, SettleGroup[]>()
+  /** The group that was added to last: mostly the next one's too. */
+  #latest: SettleGroup | undefined
+  #number = 0
+  readonly #requests = new TransientSet<Promise<void>>()
+  #idle: (() => void)[] = []
+  #toResolve: SettleGroup[] = []
+  #resolveFrom = 0
+  #resolveDeferred = false
+  #resolve!: () => void
+  #reject!: (error: PortalError) => void
+  readonly #executor = (resolve: () => void, reject: (error: PortalError) => void): void => {
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  constructor(
+    side: ClientSide,
+    names: { readonly consumerId: string; readonly group: string },
+    events: SettlerEvents,
+  ) {
+    this.#side = side
+    this.#consumerId = names.consumerId
+    this.#group = names.group
+    this.#events = events
+  }
+
+  /** Settles a message that somebody may wait for. */
+  settle(
+    lease: HeldLease,
+    offset: number,
+    outcome: SettleOutcome,
+    delay: number | undefined,
+    reason: string | undefined,
+  ): Promise<void> {
+    const group = this.#groupOf(lease, outcome, delay, reason)
+    group.add(offset)
+    const promise = new Promise<void>(this.#executor)
+    group.offsets.push(offset)
+    group.promises.push(promise)
+    group.resolves.push(this.#resolve)
+    group.rejects.push(this.#reject)
+    return promise
+  }
+
+  /** Settles without telling anybody. */
+  settleQuietly(
+    lease: HeldLease,
+    offset: number,
+    outcome: SettleOutcome,
+    delay?: number | undefined,
+    reason?: string | undefined,
+  ): void {
+    this.#groupOf(lease, outcome, delay, reason).add(offset)
+  }
+
+  /** Sends what is pending, if a request is free. */
+  send(): void {
+    if (this.#pending.length === 0 || this.#requests.size >= MAX_REQUESTS) return
+    const groups = this.#pending
+    this.#pending = []
+    this.#byLease = new Map()
+    this.#latest = undefined
+    // A request speaks for one generation of the group.
+    for (const session of new Set(groups.map((group) => group.lease.session))) {
+      this.#post(groups.filter((group) => group.lease.session === session))
+    }
+  }
+
+  /** Resolves when all that was settled before has its answer, whatever is settled meanwhile. */
+  async flushed(): Promise<void> {
+    // Two rounds: where no request was free in the first, what is pending goes with the second.
+    for (let round = 0; round < 2 && !this.#isIdle; round++) {
+      this.send()
+      await Promise.all(this.#requests)
+    }
+  }
+
+  /** Resolves when nothing is pending or under way, and everybody has been told. */
+  settled(): Promise<void> {
+    if (this.#isIdle) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  get #isIdle(): boolean {
+    return this.#pending.length === 0 && this.#requests.size === 0 && this.#toResolve.length === 0
+  }
+
+  #groupOf(
+    lease: HeldLease,
+    outcome: SettleOutcome,
+    delay: number | undefined,
+    reason: string | undefined,
+  ): SettleGroup {
+    const latest = this.#latest
+    if (latest !== undefined && latest.lease === lease && latest.matches(outcome, delay, reason))
+      return latest
+    let groups = this.#byLease.get(lease)
+    if (groups === undefined) {
+      groups = []
+      this.#byLease.set(lease, groups)
+    }
+    let group = groups.find((one) => one.matches(outcome, delay, reason))
+    if (group === undefined) {
+      group = new SettleGroup(lease, outcome, delay, reason)
+      groups.push(group)
+      this.#pending.push(group)
+      this.#events.pending()
+    }
+    this.#latest = group
+    return group
+  }
+
+  #post(groups: readonly SettleGroup[]): void {
+    const request: Promise<void> = this.#request(groups).then((answer) => {
+      this.#requests.delete(request)
+      if ('error' in answer) this.#failed(groups, answer.error)
+      else this.#answered(groups, answer.lost, answer.sentAt)
+    })
+    this.#requests.add(request)
+  }
+
+  async #request(groups: readonly SettleGroup[]): Promise<Answer> {
+    const { service, runtime, closed } = this.#side
+    const { session } = groups[0]!.lease
+    const request = {
+      topicId: session.topicId,
+      group: this.#group,
+      generation: session.generation,
+      consumer: this.#consumerId,
+      number: ++this.#number,
+      settlements: groups.map(toSettlement),
+    }
+    const sentAt = runtime.clock.monotonic()
+    const giveUpAt = sentAt + GIVE_UP_AFTER
+    for (let failures = 1; ; failures++) {
+      try {
+        const { lost } = await service.settle(request)
+        return { lost, sentAt }
+      } catch (thrown) {
+        const error = asPortalError(thrown)
+        if (closed.aborted) return { error: closedReason(this.#side) }
+        if (!error.retriable || runtime.clock.monotonic() >= giveUpAt) return { error }
+      }
+      await pause(runtime.timers, retryDelay(failures, runtime.random), closed)
+    }
+  }
+
+  // Answers ------------------------------------------------------------------------------------------------------------
+
+  #answered(groups: readonly SettleGroup[], lost: readonly (readonly number[])[], sentAt: number): void {
+    if (this.#pending.length > 0) this.#events.pending()
+    for (let at = 0; at < groups.length; at++) {
+      const group = groups[at]!
+      const ranges = lost[at]
+      if (ranges !== undefined && ranges.length > 0) this.#lose(group, ranges)
+      else if (group.offsets.length > 0) this.#toResolve.push(group)
+      if (group.outcome === 'extend' && group.delay !== undefined) {
+        this.#events.extended(group.lease, group.ranges(), sentAt + group.delay)
+      }
+    }
+    if (!this.#resolveDeferred) this.#resolveSome()
+  }
+
+  readonly #resolveSome = (): void => {
+    this.#resolveDeferred = false
+    let room = PER_TURN
+    while (room > 0 && this.#toResolve.length > 0) {
+      const { resolves } = this.#toResolve[0]!
+      const end = Math.min(resolves.length, this.#resolveFrom + room)
+      room -= end - this.#resolveFrom
+      while (this.#resolveFrom < end) resolves[this.#resolveFrom++]!()
+      if (end < resolves.length) break
+      this.#toResolve.shift()
+      this.#resolveFrom = 0
+    }
+    if (this.#toResolve.length > 0) {
+      this.#resolveDeferred = true
+      this.#side.runtime.timers.defer(this.#resolveSome)
+    }
+    this.#tellIdle()
+  }
+
+  #lose(group: SettleGroup, ranges: readonly number[]): void {
+    this.#events.lost(group.lease, ranges)
+    for (let at = 0; at < group.offsets.length; at++) {
+      const offset = group.offsets[at]!
+      if (!contains(ranges, offset)) group.resolves[at]!()
+      else {
+        handled(group.promises[at]!)
+        group.rejects[at]!(leaseLost(group.lease, offset))
+      }
+    }
+    if (group.outcome === 'extend' || group.outcome === 'release') return
+    const { partition, session } = group.lease
+    this.#side.logger.warn(
+      { topic: session.topic, group: this.#group, partition, ranges, outcome: group.outcome },
+      `Messages were not ${PAST[group.outcome]}: their leases were lost. They are delivered again.`,
+    )
+  }
+
+  /** The group or the topic is gone or moved, or the broker is: leases are lost, or left to end by themselves. */
+  #failed(groups: readonly SettleGroup[], cause: PortalError): void {
+    const moved = cause.code === 'GROUP_NOT_FOUND' || cause.code === 'TOPIC_NOT_FOUND'
+    const error = moved
+      ? new PortalError(
+          'LEASE_LOST',
+          `The group '${this.#group}' was moved or deleted: all its leases are lost.`,
+          { cause },
+        )
+      : cause
+    let count = 0
+    for (const group of groups) {
+      if (moved) this.#events.lost(group.lease, group.ranges())
+      if (group.outcome !== 'extend' && group.outcome !== 'release') count++
+      for (let at = 0; at < group.offsets.length; at++) {
+        handled(group.promises[at]!)
+        group.rejects[at]!(error)
+      }
+    }
+    if (count > 0) {
+      this.#side.logger.warn(
+        { group: this.#group, code: error.code, err: error },
+        `Settlements failed, their messages are delivered again: ${error.message}`,
+      )
+    }
+    if (this.#pending.length > 0) this.#events.pending()
+    this.#tellIdle()
+  }
+
+  #tellIdle(): void {
+    if (this.#idle.length === 0 || !this.#isIdle) return
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}
+
+const PAST = { ack: 'acked', nack: 'nacked', reject: 'rejected' } as const
+
+function toSettlement(group: SettleGroup): Settlement {
+  const { lease, outcome, delay, reason } = group
+  return { partition: lease.partition, token: lease.token, outcome, ranges: group.ranges(), delay, reason }
+}

@@ -1,0 +1,141 @@
+import type { ProducerBatch } from './batch.js'
+
+/**
+ * The batches of one partition, in the order in which they must be stored, and the sequences that make the broker keep that
+ * order (invariant 14). Retries repeat a batch under the same sequence. Where a sequence will never arrive (its batch was
+ * refused for good, or gave up undecided) the partition is *broken*: nothing more is sent until nothing is in flight;
+ * then the epoch rises and what was certainly refused goes again from sequence 0.
+ */
+export class PartitionQueue {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  /** Undecided ones, the oldest first; decided ones among them go when they come to the front. */
+  readonly batches: ProducerBatch[] = []
+  /** The last of `batches`, while it takes messages. */
+  open: ProducerBatch | undefined
+  /** Its topic's route is being looked for, or its topic is gone. */
+  blocked = false
+  /** Monotonic: nothing is sent before. */
+  retryAt = 0
+  failures = 0
+  /** Whether a timer will send from it. */
+  wakes = false
+  #broken = false
+  #sending = 0
+  #epoch = 0
+  #nextSequence = 0
+
+  constructor(topic: string, topicId: string, partition: number) {
+    this.topic = topic
+    this.topicId = topicId
+    this.partition = partition
+  }
+
+  /** The next batch that may be sent now. `onUndecided` gets those that a new epoch gives up. */
+  next(now: number, onUndecided: (batch: ProducerBatch) => void): ProducerBatch | undefined {
+    if (this.blocked || this.retryAt > now) return undefined
+    if (this.#broken) {
+      if (this.#sending > 0) return undefined
+      this.#beginEpoch(onUndecided)
+    }
+    let first = true
+    for (const batch of this.batches) {
+      if (batch.state === 'decided') continue
+      if (batch.state !== 'sending') return batch.waitsForHead && !first ? undefined : batch
+      first = false
+    }
+    return undefined
+  }
+
+  /** Marks a batch as under way, and gives it its sequence if it has none in this epoch. */
+  send(batch: ProducerBatch, producerId: string): Uint8Array {
+    if (this.open === batch) this.open = undefined
+    batch.state = 'sending'
+    this.#sending++
+    if (batch.records === undefined) {
+      batch.records = batch.builder.seal(producerId, this.#epoch, this.#nextSequence)
+      this.#nextSequence += batch.count
+    }
+    return batch.records
+  }
+
+  /** An answer came: the batch is no longer under way. False if nobody waits for it any more. */
+  received(batch: ProducerBatch): boolean {
+    if (batch.state !== 'sending') return false
+    this.#sending--
+    batch.state = 'waiting'
+    return true
+  }
+
+  /** Whether every earlier batch is decided. */
+  isHead(batch: ProducerBatch): boolean {
+    for (const other of this.batches) {
+      if (other === batch) return true
+      if (other.state !== 'decided') return false
+    }
+    return false
+  }
+
+  stored(batch: ProducerBatch): void {
+    this.failures = 0
+    this.retryAt = 0
+    this.#decide(batch)
+  }
+
+  /** The batch gives up, stored or not: its sequence, if it has one, leaves a gap. */
+  drop(batch: ProducerBatch): void {
+    if (batch.state === 'sending') this.#sending--
+    if (batch.records !== undefined) this.#broken = true
+    this.#decide(batch)
+  }
+
+  get isBroken(): boolean {
+    return this.#broken
+  }
+
+  /** The sequence has a gap that will not be filled: what was refused is sent again under a new epoch. */
+  break(): void {
+    this.#broken = true
+  }
+
+  /** Takes out everything that is not under way, for another topic. */
+  takeWaiting(): ProducerBatch[] {
+    this.open = undefined
+    const taken = this.batches.filter((batch) => batch.state === 'open' || batch.state === 'waiting')
+    const left = this.batches.filter((batch) => batch.state === 'sending')
+    this.batches.splice(0, this.batches.length, ...left)
+    return taken
+  }
+
+  /** Adds a batch that another queue had. */
+  adopt(batch: ProducerBatch): void {
+    batch.state = 'waiting'
+    batch.records = undefined
+    batch.maybeStored = false
+    batch.waitsForHead = false
+    this.batches.push(batch)
+  }
+
+  #beginEpoch(onUndecided: (batch: ProducerBatch) => void): void {
+    this.#broken = false
+    this.#epoch++
+    this.#nextSequence = 0
+    for (const batch of [...this.batches]) {
+      if (batch.state !== 'waiting') continue
+      batch.records = undefined
+      batch.waitsForHead = false
+      if (!batch.maybeStored) continue
+      this.#decide(batch)
+      onUndecided(batch)
+    }
+  }
+
+  #decide(batch: ProducerBatch): void {
+    batch.state = 'decided'
+    if (this.open === batch) this.open = undefined
+    let decided = 0
+    while (this.batches[decided]?.state === 'decided') decided++
+    if (decided > 0) this.batches.splice(0, decided)
+  }
+}

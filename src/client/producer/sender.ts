@@ -1,0 +1,249 @@
+import { PortalError } from '../../core/errors.js'
+import { TransientSet } from '../../core/transient-set.js'
+import type { ClientSide } from '../../protocol/connection.js'
+import type { ProduceBatch, ProduceResult } from '../../protocol/service.js'
+import { randomId } from '../../runtime/runtime.js'
+import { retryDelay } from '../backoff.js'
+import { asPortalError, closedReason } from '../client-side.js'
+import type { ProducerBatch } from './batch.js'
+import type { ResolvedProducerOptions } from './options.js'
+import type { PartitionQueue } from './partition-queue.js'
+import { Resolver } from './resolver.js'
+
+/** Bytes of one request; a larger batch goes alone. */
+const REQUEST_BYTES = 256 * 1024
+
+/** What a sender tells its accumulator. */
+export interface SenderEvents {
+  /** Its room in the buffer is free again. */
+  decided(batch: ProducerBatch): void
+  topicNotFound(queue: PartitionQueue): void
+  /** A batch of the queue waits to be sent again. */
+  waiting(queue: PartitionQueue): void
+  /** The queue's open batch takes no more messages. */
+  completed(queue: PartitionQueue): void
+}
+
+interface InRequest {
+  readonly queue: PartitionQueue
+  readonly batch: ProducerBatch
+}
+
+/** Sends batches, a few requests at a time, and decides by the answers what becomes of them. */
+export class Sender {
+  readonly #side: ClientSide
+  readonly #options: ResolvedProducerOptions
+  readonly #events: SenderEvents
+  readonly #producerId: string
+  readonly #resolver: Resolver
+  /** Queues that may have something to send; those that were served go last. */
+  readonly #ready = new Set<PartitionQueue>()
+  readonly #requests = new TransientSet<readonly InRequest[]>()
+
+  constructor(side: ClientSide, options: ResolvedProducerOptions, events: SenderEvents) {
+    this.#side = side
+    this.#options = options
+    this.#events = events
+    this.#producerId = randomId(side.runtime.random)
+    this.#resolver = new Resolver(side.runtime.timers)
+  }
+
+  /** The queue has something to send; `pump` sends it. */
+  ready(queue: PartitionQueue): void {
+    this.#ready.add(queue)
+  }
+
+  /** Sends what may be sent now. */
+  pump(): void {
+    while (this.#requests.size < this.#options.maxInFlight && this.#ready.size > 0) {
+      const request = this.#gather()
+      if (request.length === 0) return
+      this.#post(request)
+    }
+  }
+
+  /** Batches that are stored and whose senders do not know it yet. */
+  unanswered(): Iterable<ProducerBatch> {
+    return this.#resolver.batches()
+  }
+
+  /** The batch's time is over. */
+  giveUp(queue: PartitionQueue, batch: ProducerBatch): void {
+    const undecided = batch.state === 'sending' || batch.maybeStored
+    this.refuse(queue, batch, undecided ? undecidedError(queue, batch) : refusedError(queue, batch))
+    for (const request of this.#requests) {
+      if (request.every((one) => one.batch.state === 'decided')) this.#requests.delete(request)
+    }
+    this.#sendSoon(queue)
+  }
+
+  refuse(queue: PartitionQueue, batch: ProducerBatch, error: PortalError): void {
+    queue.drop(batch)
+    batch.reject(error)
+    this.#events.decided(batch)
+  }
+
+  // Requests -----------------------------------------------------------------------------------------------------------
+
+  #gather(): InRequest[] {
+    const now = this.#side.runtime.clock.monotonic()
+    const request: InRequest[] = []
+    let bytes = 0
+    const undecided = (queue: PartitionQueue) => (batch: ProducerBatch) => {
+      batch.reject(undecidedError(queue, batch))
+      this.#events.decided(batch)
+    }
+    for (const queue of this.#ready) {
+      const giveUp = undecided(queue)
+      for (;;) {
+        const batch = queue.next(now, giveUp)
+        if (batch === undefined) {
+          this.#ready.delete(queue)
+          break
+        }
+        if (bytes > 0 && bytes + batch.builder.size > REQUEST_BYTES) {
+          this.#ready.delete(queue)
+          this.#ready.add(queue)
+          return request
+        }
+        bytes += batch.builder.size
+        if (queue.open === batch) this.#events.completed(queue)
+        queue.send(batch, this.#producerId)
+        request.push({ queue, batch })
+      }
+    }
+    return request
+  }
+
+  #post(request: readonly InRequest[]): void {
+    this.#requests.add(request)
+    const batches: ProduceBatch[] = request.map(({ queue, batch }) => ({
+      topicId: queue.topicId,
+      partition: queue.partition,
+      records: batch.records!,
+    }))
+    this.#side.service.produce({ acks: this.#options.acks, batches }).then(
+      (response) => this.#answered(request, response.results),
+      (thrown: unknown) => {
+        const error = asPortalError(thrown)
+        this.#answered(request, Array<ProduceResult>(request.length).fill({ error }))
+      },
+    )
+  }
+
+  /** The next request goes out before the senders of this one hear of it. */
+  #answered(request: readonly InRequest[], results: readonly ProduceResult[]): void {
+    this.#requests.delete(request)
+    for (let at = 0; at < request.length; at++) {
+      const { queue, batch } = request[at]!
+      if (!queue.received(batch)) continue
+      const result = results[at] ?? {
+        error: new PortalError('DISCONNECTED', 'The answer to a send was incomplete.'),
+      }
+      if (result.error === undefined) this.#stored(queue, batch, result.runs)
+      else this.#failed(queue, batch, result.error)
+    }
+    this.pump()
+    this.#resolver.drain()
+  }
+
+  #stored(queue: PartitionQueue, batch: ProducerBatch, runs: readonly number[]): void {
+    queue.stored(batch)
+    this.#resolver.push(queue.topic, queue.partition, batch, runs)
+    this.#events.decided(batch)
+    if (queue.batches.length > 0) this.#events.waiting(queue)
+  }
+
+  // Failures -----------------------------------------------------------------------------------------------------------
+
+  #failed(queue: PartitionQueue, batch: ProducerBatch, error: PortalError): void {
+    batch.lastError = error
+    if (leavesOpen(error)) batch.maybeStored = true
+    if (this.#side.closed.aborted)
+      return this.refuse(queue, batch, batch.maybeStored ? error : closedReason(this.#side))
+    if (error.code === 'SEQUENCE_REFUSED') return this.#outOfSequence(queue, batch, error)
+    if (error.code === 'TOPIC_NOT_FOUND') {
+      this.#events.topicNotFound(queue)
+      return this.#tryAgain(queue)
+    }
+    if (error.retriable) return this.#tryAgain(queue)
+    this.refuse(queue, batch, error)
+    this.#events.waiting(queue)
+  }
+
+  #outOfSequence(queue: PartitionQueue, batch: ProducerBatch, error: PortalError): void {
+    if (!queue.isHead(batch)) {
+      batch.waitsForHead = true
+      this.#events.waiting(queue)
+    } else if (batch.maybeStored) {
+      this.refuse(queue, batch, error)
+      this.#events.waiting(queue)
+    } else {
+      // Refused for certain: the broker has forgotten this producer, or an earlier sequence never came.
+      queue.break()
+      if (batch.waitsForHead || queue.isBroken) this.#events.waiting(queue)
+      else this.#tryAgain(queue)
+    }
+  }
+
+  #tryAgain(queue: PartitionQueue): void {
+    const { clock, random } = this.#side.runtime
+    const now = clock.monotonic()
+    if (queue.retryAt <= now) {
+      queue.failures++
+      queue.retryAt = now + retryDelay(queue.failures, random)
+    }
+    this.#sendSoon(queue)
+  }
+
+  /** At the queue's time, or at the end of this turn. */
+  #sendSoon(queue: PartitionQueue): void {
+    const { clock, timers } = this.#side.runtime
+    if (queue.wakes) return
+    queue.wakes = true
+    timers.setTimeout(
+      () => {
+        queue.wakes = false
+        // Timers may fire a little early, and a queue before its time would be passed over for good.
+        if (queue.retryAt > clock.monotonic()) return this.#sendSoon(queue)
+        this.#events.waiting(queue)
+        this.pump()
+      },
+      Math.ceil(Math.max(0, queue.retryAt - clock.monotonic())),
+    )
+  }
+}
+
+/** Whether the batch may have been stored although this was the answer. */
+function leavesOpen(error: PortalError): boolean {
+  switch (error.code) {
+    case 'DISCONNECTED':
+    case 'TIMEOUT':
+    case 'NOT_LEADER':
+    case 'STORAGE_FAILED':
+      return true
+    default:
+      return false
+  }
+}
+
+function undecidedError(queue: PartitionQueue, batch: ProducerBatch): PortalError<'TIMEOUT'> {
+  return new PortalError(
+    'TIMEOUT',
+    `No answer came in time for ${batch.count} message(s) to partition ${queue.partition} of '${queue.topic}': ` +
+      "it is undecided whether they are stored. Give messages an 'id' and send them again, or raise 'deliveryTimeout'.",
+    { cause: batch.lastError, retriable: false },
+  )
+}
+
+/** It was refused to the end. A full disk is named as such: there is something to be done about it. */
+function refusedError(queue: PartitionQueue, batch: ProducerBatch): PortalError {
+  const { lastError } = batch
+  const why = lastError === undefined ? '' : ` The last refusal: ${lastError.message}`
+  return new PortalError(
+    lastError?.code === 'STORAGE_FULL' ? 'STORAGE_FULL' : 'TIMEOUT',
+    `${batch.count} message(s) to partition ${queue.partition} of '${queue.topic}' were not taken within 'deliveryTimeout'. ` +
+      `They are not stored; sending them again is safe.${why}`,
+    { cause: lastError },
+  )
+}

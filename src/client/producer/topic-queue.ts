@@ -1,0 +1,72 @@
+import type { PortalError } from '../../core/errors.js'
+import type { TopicRoute } from '../../protocol/service.js'
+import type { Outgoing } from './outgoing.js'
+import { PartitionQueue } from './partition-queue.js'
+
+/** What a producer holds of one topic: the way to it, and its partitions' queues. */
+export class TopicQueue {
+  readonly name: string
+  /** Undefined while it is being looked for. */
+  route: TopicRoute | undefined
+  partitions: readonly PartitionQueue[] = []
+  /** Queues of topics of this name that are gone, while a request of theirs is under way. */
+  former: PartitionQueue[] = []
+  /** Messages that wait for the route, in order. */
+  unrouted: Outgoing[] = []
+  finding = false
+  /** Why it is not found yet. */
+  lastError: PortalError | undefined
+  #sticky: number
+
+  constructor(name: string, sticky: number) {
+    this.name = name
+    this.#sticky = sticky
+  }
+
+  *queues(): IterableIterator<PartitionQueue> {
+    yield* this.partitions
+    yield* this.former
+  }
+
+  /** Takes a route into use. Batches for a topic that is gone move to its successor. */
+  use(route: TopicRoute): void {
+    const [first] = this.partitions
+    if (first !== undefined && first.topicId !== route.topicId) {
+      this.former.push(...this.partitions)
+      this.partitions = []
+    }
+    const partitions = [...this.partitions]
+    while (partitions.length < route.partitions) {
+      partitions.push(new PartitionQueue(this.name, route.topicId, partitions.length))
+    }
+    this.partitions = partitions
+    this.route = route
+    for (const queue of this.partitions) queue.blocked = false
+    this.moveFormer()
+  }
+
+  /** Batches of former queues that are not under way go to the partition of the same number. */
+  moveFormer(): void {
+    for (const queue of this.former) {
+      const successor = this.partitions[queue.partition % this.partitions.length]!
+      for (const batch of queue.takeWaiting()) successor.adopt(batch)
+    }
+    this.former = this.former.filter((queue) => queue.batches.length > 0)
+  }
+
+  /** The topic is not there (any more): nothing is sent until a route is found. */
+  lost(): void {
+    this.route = undefined
+    for (const queue of this.partitions) queue.blocked = true
+  }
+
+  /** The partition for messages that name none: the same until its batch is complete. */
+  sticky(): PartitionQueue {
+    return this.partitions[this.#sticky % this.partitions.length]!
+  }
+
+  /** A batch of `queue` is complete: the next messages without a key go elsewhere. */
+  completed(queue: PartitionQueue): void {
+    if (this.partitions.length > 1 && queue === this.sticky()) this.#sticky++
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * portal-mq: a durable message queue inside your process.
+ *
+ * @packageDocumentation
+ */
+
+export type { Broker } from './broker/broker.js'
+export type { BrokerEvents, BrokerListeners } from './broker/events.js'
+export * from './client.js'
+export { type BrokerOptions, createBroker } from './create-broker.js'

@@ -1,0 +1,28 @@
+import type { Runtime } from '../runtime/runtime.js'
+import type { BrokerService } from './service.js'
+
+/** The key under which a broker or a remote connection shows its client side. Stable across copies of the package. */
+export const CONNECTION = Symbol.for('portal-mq.connection')
+
+/** What Producer, Consumer, Reader, Admin and Lock are made with: an embedded broker, or what `connect` returns. */
+export interface Connection {
+  readonly [CONNECTION]: ClientSide
+}
+
+/** What a client class needs of whatever it talks to. */
+export interface ClientSide {
+  readonly service: BrokerService
+  readonly runtime: Runtime
+  /** Where warnings and failures that nobody awaits go. */
+  readonly logger: Logger
+  /** Aborts when the broker or connection closes; its reason is the PortalError that waiting calls reject with. */
+  readonly closed: AbortSignal
+}
+
+/** pino's shape, and console's. */
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}

@@ -1,0 +1,296 @@
+import type { PortalError } from '../core/errors.js'
+import type {
+  AskedGroupSettings,
+  GroupDescription,
+  GroupPatch,
+  GroupSettings,
+  GroupStart,
+  GroupSummary,
+} from './groups.js'
+import type { TopicConfig, TopicDescription, TopicPatch, TopicSummary } from './topics.js'
+
+/**
+ * Everything a broker does for clients, as plain async methods. Clients, the CLI and (later) other brokers hold one of these
+ * and cannot tell whether it is in this process or across a network.
+ *
+ * An implementation MUST answer only from what is committed, reject with a PortalError and nothing else, end a wait soon
+ * after its `signal` aborts (rejecting with ABORTED), and take or return bytes that nobody changes afterwards.
+ */
+export interface BrokerService {
+  /** Appends record batches; resolves when each is committed or refused. Rejects as a whole only before anything is appended. */
+  produce(request: ProduceRequest, call?: CallOptions): Promise<ProduceResponse>
+
+  /** Makes the group if there is none, checks the settings that were asked for, says which are in force. GROUP_CONFLICT, TOPIC_NOT_FOUND. */
+  joinGroup(request: JoinGroupRequest, call?: CallOptions): Promise<JoinedGroup>
+  /** Leases messages; waits for one if there is none. Resolves to no deliveries at the end of `wait`. GROUP_NOT_FOUND: join again. */
+  receive(request: ReceiveRequest, call?: CallOptions): Promise<ReceiveResponse>
+  /** Ends or extends leases. Leases that were lost are named in the answer and change nothing. */
+  settle(request: SettleRequest, call?: CallOptions): Promise<SettleResponse>
+
+  /** Committed batches from an offset on; waits at the end of the log if asked to. OFFSET_OUT_OF_RANGE above the end. */
+  read(request: ReadRequest, call?: CallOptions): Promise<ReadResponse>
+  /** The offset that `at` stands for in one partition. */
+  findOffset(request: FindOffsetRequest, call?: CallOptions): Promise<{ readonly offset: number }>
+
+  createTopic(
+    request: { readonly name: string; readonly config: Partial<TopicConfig> },
+    call?: CallOptions,
+  ): Promise<TopicDescription>
+  listTopics(call?: CallOptions): Promise<readonly TopicSummary[]>
+  /**
+   * What clients route by. With `create`, a missing topic is made with the defaults (if the broker allows it); with `wait`, the
+   * answer comes when there is one.
+   */
+  findTopic(request: FindTopicRequest, call?: CallOptions): Promise<TopicRoute>
+  describeTopic(request: { readonly name: string }, call?: CallOptions): Promise<TopicDescription>
+  updateTopic(
+    request: { readonly name: string; readonly patch: TopicPatch },
+    call?: CallOptions,
+  ): Promise<TopicDescription>
+  addPartitions(
+    request: { readonly name: string; readonly partitions: number },
+    call?: CallOptions,
+  ): Promise<TopicDescription>
+  deleteTopic(request: { readonly name: string }, call?: CallOptions): Promise<void>
+
+  listGroups(request: { readonly topic: string }, call?: CallOptions): Promise<readonly GroupSummary[]>
+  describeGroup(request: GroupName, call?: CallOptions): Promise<GroupDescription>
+  updateGroup(
+    request: GroupName & { readonly patch: GroupPatch },
+    call?: CallOptions,
+  ): Promise<GroupDescription>
+  pauseGroup(request: GroupName, call?: CallOptions): Promise<void>
+  resumeGroup(request: GroupName, call?: CallOptions): Promise<void>
+  /** Moves the group: a new generation, whose messages from there on are all unsettled. Leases of before are lost. */
+  seekGroup(request: GroupName & { readonly to: SeekTarget }, call?: CallOptions): Promise<void>
+  deleteGroup(request: GroupName, call?: CallOptions): Promise<void>
+  /** Why a message is not delivered to a group, in words. */
+  explain(
+    request: GroupName & { readonly partition: number; readonly offset: number },
+    call?: CallOptions,
+  ): Promise<Explanation>
+
+  describeCluster(call?: CallOptions): Promise<ClusterDescription>
+
+  /** Waits for the lock, or resolves to undefined at the end of `wait`. The lock ends `ttl` after its last renewal. */
+  acquireLock(request: AcquireLockRequest, call?: CallOptions): Promise<LockGrant | undefined>
+  /** LOCK_LOST if the token no longer holds it. */
+  renewLock(request: LockName, call?: CallOptions): Promise<void>
+  /** Resolves whether or not the token still held it. */
+  releaseLock(request: LockName, call?: CallOptions): Promise<void>
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Where a seek or a reader begins: an offset, the time of appending (ms since the Unix epoch), or an end of the log. */
+export type Position = { readonly offset: number } | { readonly time: number } | 'earliest' | 'latest'
+export type SeekTarget = Position
+
+// Producing ------------------------------------------------------------------------------------------------------------
+
+export interface ProduceRequest {
+  /** `all`: every in-sync replica has fsynced. `leader`: the leader has. */
+  readonly acks: 'all' | 'leader'
+  readonly batches: readonly ProduceBatch[]
+}
+
+export interface ProduceBatch {
+  readonly topicId: string
+  readonly partition: number
+  /** A sealed record batch (core/record-batch.ts): its producer, epoch and sequence are in it. */
+  readonly records: Uint8Array
+}
+
+export interface ProduceResponse {
+  /** One per batch, in their order. */
+  readonly results: readonly ProduceResult[]
+}
+
+export type ProduceResult = ProduceSuccess | { readonly error: PortalError }
+
+export interface ProduceSuccess {
+  readonly error?: undefined
+  /** Flat triples (count, first offset, 1 if duplicates of an `id` else 0) that cover the batch's records in order. */
+  readonly runs: readonly number[]
+}
+
+// Consuming ------------------------------------------------------------------------------------------------------------
+
+export interface GroupName {
+  readonly topic: string
+  readonly group: string
+}
+
+export interface JoinGroupRequest extends GroupName {
+  /** Only what the consumer said explicitly. */
+  readonly settings: AskedGroupSettings
+  readonly from?: GroupStart | undefined
+  /** Whether a group that does not exist is made. */
+  readonly create: boolean
+}
+
+export interface JoinedGroup {
+  readonly topicId: string
+  readonly partitions: number
+  readonly generation: number
+  readonly settings: GroupSettings
+}
+
+export interface ReceiveRequest {
+  readonly topicId: string
+  readonly group: string
+  readonly generation: number
+  /** The consumer's identity: its leases are its own. */
+  readonly consumer: string
+  /** Milliseconds. */
+  readonly lease: number
+  readonly maxMessages: number
+  readonly maxBytes: number
+  /** Milliseconds to wait when nothing is free. Undefined: until the signal aborts. 0: not at all. */
+  readonly wait?: number | undefined
+}
+
+export interface ReceiveResponse {
+  readonly deliveries: readonly Delivery[]
+}
+
+/** A lease: its token, and what was leased. */
+export interface Delivery {
+  readonly partition: number
+  readonly token: LeaseToken
+  readonly batches: readonly DeliveredBatch[]
+}
+
+export interface DeliveredBatch {
+  readonly baseOffset: number
+  readonly records: Uint8Array
+  /** The offsets that were leased of it: flat half-open ranges. */
+  readonly ranges: readonly number[]
+  /** Flat pairs (offset, delivery count) of those that were delivered before; all others have count 1. */
+  readonly deliveryCounts: readonly number[]
+}
+
+/** Names a lease for ever: the epoch and index of the `acquire` entry, and the place in that entry. */
+export interface LeaseToken {
+  readonly epoch: number
+  readonly index: number
+  readonly slot: number
+}
+
+export interface SettleRequest {
+  readonly topicId: string
+  readonly group: string
+  readonly generation: number
+  readonly consumer: string
+  /** Rises by one with each request of this consumer; a repeated one gets the first answer. */
+  readonly number: number
+  readonly settlements: readonly Settlement[]
+}
+
+export interface Settlement {
+  readonly partition: number
+  readonly token: LeaseToken
+  readonly outcome: SettleOutcome
+  /** Flat half-open ranges of offsets. */
+  readonly ranges: readonly number[]
+  /** nack: milliseconds until it may come back; undefined: the group's backoff. extend: milliseconds from now. */
+  readonly delay?: number | undefined
+  readonly reason?: string | undefined
+}
+
+/** `release` gives back what was never handled: it does not count as a delivery. */
+export type SettleOutcome = 'ack' | 'nack' | 'reject' | 'extend' | 'release'
+
+export interface SettleResponse {
+  /** One per settlement, in order: flat half-open ranges of the offsets whose lease was lost before (empty: all done). */
+  readonly lost: readonly (readonly number[])[]
+}
+
+// Reading --------------------------------------------------------------------------------------------------------------
+
+export interface ReadRequest {
+  readonly topicId: string
+  readonly partition: number
+  readonly offset: number
+  readonly maxBytes: number
+  /** Milliseconds to wait at the end of the log. @default 0. Infinity: until the signal aborts. */
+  readonly wait?: number | undefined
+}
+
+export interface ReadResponse {
+  /** Batches that hold offsets ≥ the one asked for (the first may begin below it), rising; what was trimmed is missing. */
+  readonly batches: readonly { readonly baseOffset: number; readonly records: Uint8Array }[]
+  /** Where to go on. */
+  readonly nextOffset: number
+  /** The offset that the next committed message will get. */
+  readonly endOffset: number
+}
+
+export interface FindOffsetRequest {
+  readonly topicId: string
+  readonly partition: number
+  readonly at: Position
+}
+
+export interface FindTopicRequest {
+  readonly name: string
+  /** @default false */
+  readonly create?: boolean | undefined
+  /** Milliseconds to wait for a missing topic; Infinity: until the signal aborts. @default 0 */
+  readonly wait?: number | undefined
+}
+
+export interface TopicRoute {
+  readonly topicId: string
+  readonly name: string
+  readonly partitions: number
+  readonly maxMessageBytes: number
+}
+
+// Cluster, locks -------------------------------------------------------------------------------------------------------
+
+export interface Explanation {
+  readonly state:
+    | 'available'
+    | 'leased'
+    | 'waiting'
+    | 'suspect'
+    | 'dying'
+    | 'settled'
+    | 'dead-lettered'
+    | 'expired'
+    | 'missing'
+    | 'blocked'
+  /** A sentence. */
+  readonly reason: string
+  /** When that changes by itself, if it does. */
+  readonly until?: Date | undefined
+}
+
+export interface ClusterDescription {
+  readonly clusterId: string
+  readonly brokers: readonly { readonly id: string; readonly url: string | undefined }[]
+  readonly topics: number
+  readonly partitions: number
+  readonly storage: { readonly usedBytes: number; readonly freeBytes: number }
+}
+
+export interface AcquireLockRequest {
+  readonly name: string
+  /** Milliseconds. */
+  readonly ttl: number
+  /** Milliseconds to wait. Undefined: until the signal aborts. 0: not at all. */
+  readonly wait?: number | undefined
+}
+
+export interface LockName {
+  readonly name: string
+  readonly token: number
+}
+
+export interface LockGrant {
+  /** A fencing token: higher than that of every holder before, across restarts. */
+  readonly token: number
+}

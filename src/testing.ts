@@ -1,0 +1,21 @@
+/**
+ * For tests of what is built on portal-mq, and of adapters: virtual time, and the suites that every adapter passes.
+ *
+ * @packageDocumentation
+ */
+export {
+  type CoordinationConformanceCase,
+  type CoordinationConformanceOptions,
+  coordinationConformance,
+  type OpenCoordination,
+} from './coordination/conformance.js'
+export type * from './coordination/coordination.js'
+export { ENTRY_KINDS, type EntryKind, type StoredEntry } from './core/entry.js'
+export { type VirtualRuntime, type VirtualRuntimeOptions, virtualRuntime } from './runtime/virtual.js'
+export {
+  type OpenStorage,
+  type StorageConformanceCase,
+  type StorageConformanceOptions,
+  storageConformance,
+} from './storage/conformance.js'
+export type * from './storage/storage.js'

@@ -1,0 +1,210 @@
+import { PortalError } from '../../src/core/errors.js'
+import { checkWrites, storageClosed } from '../../src/storage/check-writes.js'
+import { MemoryDatabase } from '../../src/storage/memory-database.js'
+import type { Storage, Write } from '../../src/storage/storage.js'
+import type { Scheduler } from './scheduler.js'
+import type { Trace } from './trace.js'
+import { Violation } from './violation.js'
+
+/** Who watches what is written. */
+export interface DiskWatcher {
+  /** A group is written: readable, not yet safe from a loss of power. */
+  written(writes: readonly Write[]): void
+}
+
+interface Commit {
+  readonly writes: readonly Write[]
+  readonly durable: boolean
+  readonly resolve: () => void
+  readonly reject: (error: PortalError) => void
+}
+
+/**
+ * A disk as a write-ahead log sees it: groups are written one after the other, an fsync makes all written so far safe, and
+ * a loss of power keeps a prefix of those that are not.
+ */
+export class Disk {
+  readonly faults = { slow: false, corruptReads: 0, failCommit: 0, freeBytes: Number.POSITIVE_INFINITY }
+  readonly #scheduler: Scheduler
+  readonly #trace: Trace
+  readonly #watcher: DiskWatcher
+  #durable = new MemoryDatabase()
+  #written: (readonly Write[])[] = []
+  /** What a process reads: all that is written. */
+  #view = new MemoryDatabase()
+
+  constructor(scheduler: Scheduler, trace: Trace, watcher: DiskWatcher) {
+    this.#scheduler = scheduler
+    this.#trace = trace
+    this.#watcher = watcher
+  }
+
+  get view(): MemoryDatabase {
+    return this.#view
+  }
+
+  /** The machine loses power: of the groups that were not synced a prefix survives. Returns how many were lost. */
+  losePower(): number {
+    const kept = this.#scheduler.whole(0, this.#written.length)
+    const lost = this.#written.length - kept
+    for (const writes of this.#written.slice(0, kept)) this.#durable.apply(writes)
+    this.#written = []
+    this.#view = this.#durable.clone()
+    return lost
+  }
+
+  /** A process's hold on the disk, until `cutOff`: whatever it does afterwards changes nothing and is never answered. */
+  open(): { readonly storage: Storage; readonly cutOff: () => void } {
+    const handle = new Handle(this, this.#scheduler, this.#trace)
+    return { storage: handle, cutOff: () => handle.cutOff() }
+  }
+
+  write(writes: readonly Write[]): void {
+    try {
+      this.#view.apply(writes)
+    } catch (error) {
+      throw new Violation(`The storage was given writes that do not fit: ${(error as Error).message}`)
+    }
+    this.#written.push(writes)
+    this.#watcher.written(writes)
+  }
+
+  sync(): void {
+    for (const writes of this.#written) this.#durable.apply(writes)
+    this.#written = []
+  }
+}
+
+class Handle implements Storage {
+  readonly #disk: Disk
+  readonly #scheduler: Scheduler
+  readonly #trace: Trace
+  readonly #listeners: ((error: PortalError) => void)[] = []
+  #queue: Commit[] = []
+  #busy = false
+  #cut = false
+  #closed = false
+  #failed: PortalError | undefined
+  #idle: (() => void)[] = []
+
+  constructor(disk: Disk, scheduler: Scheduler, trace: Trace) {
+    this.#disk = disk
+    this.#scheduler = scheduler
+    this.#trace = trace
+  }
+
+  cutOff(): void {
+    this.#cut = true
+  }
+
+  async commit(writes: readonly Write[], { durable }: { readonly durable: boolean }): Promise<void> {
+    if (this.#cut) return never()
+    if (this.#closed) throw storageClosed()
+    if (this.#failed) throw this.#failed
+    checkWrites(writes)
+    await new Promise<void>((resolve, reject) => {
+      this.#queue.push({ writes, durable, resolve, reject })
+      this.#next()
+    })
+  }
+
+  async logs(): Promise<string[]> {
+    await this.#turn()
+    return this.#disk.view.logs()
+  }
+
+  async read(...[log, range]: Parameters<Storage['read']>): ReturnType<Storage['read']> {
+    await this.#turn()
+    this.#maybeCorrupt(log)
+    return this.#disk.view.read(log, range)
+  }
+
+  async readSnapshot(log: string): ReturnType<Storage['readSnapshot']> {
+    await this.#turn()
+    this.#maybeCorrupt(log)
+    return this.#disk.view.readSnapshot(log)
+  }
+
+  async readMeta(prefix: string): Promise<Map<string, Uint8Array>> {
+    await this.#turn()
+    return this.#disk.view.readMeta(prefix)
+  }
+
+  async space(): Promise<{ usedBytes: number; freeBytes: number }> {
+    await this.#turn()
+    return { usedBytes: this.#disk.view.usedBytes(), freeBytes: this.#disk.faults.freeBytes }
+  }
+
+  onFailure(listener: (error: PortalError) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  async close(): Promise<void> {
+    if (this.#cut) return never()
+    this.#closed = true
+    if (this.#failed) return
+    if (this.#busy || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    this.#disk.sync()
+  }
+
+  /** Reads see what was committed before them, and take their time. */
+  async #turn(): Promise<void> {
+    if (this.#cut) return never()
+    if (this.#closed) throw storageClosed()
+    if (this.#busy || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    await this.#wait(2)
+  }
+
+  #next(): void {
+    if (this.#busy || this.#cut) return
+    const commit = this.#queue.shift()
+    if (!commit) {
+      for (const resolve of this.#idle.splice(0)) resolve()
+      return
+    }
+    this.#busy = true
+    const work = this.#work(commit).then(() => {
+      this.#busy = false
+      this.#next()
+    })
+    this.#scheduler.spawn(work)
+  }
+
+  async #work(commit: Commit): Promise<void> {
+    await this.#wait(3)
+    if (this.#failed) return commit.reject(this.#failed)
+    const fails = this.#scheduler.chance(this.#disk.faults.failCommit)
+    // What a failed commit left behind is anybody's guess.
+    if (fails && this.#scheduler.chance(0.5)) return this.#fail(commit)
+    this.#disk.write(commit.writes)
+    if (commit.durable) {
+      await this.#wait(5)
+      if (fails) return this.#fail(commit)
+      this.#disk.sync()
+    }
+    commit.resolve()
+  }
+
+  #fail(commit: Commit): void {
+    this.#trace.line('disk: a commit fails')
+    this.#failed = new PortalError('STORAGE_FAILED', 'The simulated disk failed.')
+    commit.reject(this.#failed)
+    for (const listener of this.#listeners) listener(this.#failed)
+  }
+
+  #maybeCorrupt(log: string): void {
+    if (!this.#scheduler.chance(this.#disk.faults.corruptReads)) return
+    this.#trace.line(`disk: a read of ${log} is corrupt`)
+    throw new PortalError('CORRUPT', `The simulated disk returned damaged bytes of ${log}.`)
+  }
+
+  async #wait(upTo: number): Promise<void> {
+    const slow = this.#disk.faults.slow && this.#scheduler.chance(0.2)
+    await this.#scheduler.sleep(this.#scheduler.random() * (slow ? upTo * 200 : upTo))
+    if (this.#cut) await never()
+  }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {})
+}

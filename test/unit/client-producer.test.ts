@@ -1,0 +1,402 @@
+import { describe, expect, it } from 'vitest'
+import { Producer } from '../../src/client/producer/producer.js'
+import { PortalError } from '../../src/core/errors.js'
+import { partitionForKey } from '../../src/core/murmur2.js'
+import { readBatchHeader } from '../../src/core/record-batch-header.js'
+import { encodeUtf8 } from '../../src/core/utf8.js'
+import { fakeConnection, watch } from './client-support/fake-connection.js'
+import { FakeLog } from './client-support/fake-log.js'
+
+function setUp(options: ConstructorParameters<typeof Producer>[1] = {}) {
+  const log = new FakeLog()
+  const connection = fakeConnection(log.service)
+  return { log, connection, runtime: connection.runtime, producer: new Producer(connection, options) }
+}
+
+const disconnected = () => new PortalError('DISCONNECTED', 'The line went dead.')
+const never = () => new Promise<void>(() => {})
+
+describe('sending', () => {
+  it('resolves to where the message is stored', async () => {
+    const { producer, runtime } = setUp()
+    const sent = await runtime.runUntil(producer.send('t', 'a', { timestamp: 7 }))
+    expect(sent).toMatchObject({ topic: 't', partition: 0, offset: 0, timestamp: 7, duplicate: false })
+  })
+
+  it('puts all sends of a turn into one request', async () => {
+    const { producer, runtime, log } = setUp()
+    const sends = Array.from({ length: 250 }, (_, i) => producer.send('t', `${i}`))
+    const sent = await runtime.runUntil(Promise.all(sends))
+    expect(log.requests).toHaveLength(1)
+    expect(log.requests[0]!.batches).toHaveLength(3)
+    expect(sent.map(({ offset }) => offset)).toEqual(Array.from({ length: 250 }, (_, i) => i))
+    expect(log.values()).toEqual(Array.from({ length: 250 }, (_, i) => `${i}`))
+  })
+
+  it('has at most maxInFlight requests under way, of 256 KiB each', async () => {
+    const { producer, runtime, log } = setUp({ maxInFlight: 2 })
+    const gates: (() => void)[] = []
+    log.script.request = () => new Promise((resolve) => gates.push(resolve))
+    const sends = Array.from({ length: 100 }, () => producer.send('t', 'x'.repeat(10_000)))
+    await runtime.settle()
+    expect(log.requests).toHaveLength(2)
+    for (const request of log.requests) {
+      expect(request.batches.reduce((sum, { records }) => sum + records.length, 0)).toBeLessThan(257 * 1024)
+    }
+    gates.shift()!()
+    await runtime.settle()
+    expect(log.requests).toHaveLength(3)
+    log.script.request = () => {}
+    for (const gate of gates) gate()
+    await runtime.runUntil(Promise.all(sends))
+    expect(log.values()).toHaveLength(100)
+  })
+
+  it('encodes before it returns, also while the topic is looked for', async () => {
+    const { producer, runtime, log } = setUp()
+    const bytes = encodeUtf8('before')
+    const object = { text: 'before' }
+    const sends = [producer.send('t', bytes), producer.send('t', object)]
+    bytes.fill(33)
+    object.text = 'after'
+    await runtime.runUntil(Promise.all(sends))
+    expect(log.values()).toEqual(['before', '{"text":"before"}'])
+  })
+
+  it('yields to the event loop after some 500 resolved promises', async () => {
+    const { producer, runtime } = setUp()
+    let resolved = 0
+    const perTurn: number[] = []
+    for (let i = 0; i < 1_200; i++) void producer.send('t', 'x').then(() => resolved++)
+    const look = () => {
+      perTurn.push(resolved)
+      if (resolved < 1_200) runtime.timers.defer(look)
+    }
+    look()
+    await runtime.runUntil(() => resolved === 1_200)
+    const most = Math.max(...perTurn.map((count, at) => count - (perTurn[at - 1] ?? 0)))
+    expect(most).toBeLessThanOrEqual(600)
+  })
+})
+
+describe('choosing a partition', () => {
+  it('takes the one that is named, else that of the key, else that of the id', async () => {
+    const { producer, runtime, log } = setUp()
+    log.partitions = 7
+    const [named, keyed, identified] = await runtime.runUntil(
+      Promise.all([
+        producer.send('t', 'a', { partition: 5, key: 'k' }),
+        producer.send('t', 'b', { key: 'k', id: 'i' }),
+        producer.send('t', 'c', { id: 'i' }),
+      ]),
+    )
+    expect(named!.partition).toBe(5)
+    expect(keyed!.partition).toBe(partitionForKey(encodeUtf8('k'), 7))
+    expect(identified!.partition).toBe(partitionForKey(encodeUtf8('i'), 7))
+  })
+
+  it('goes on to another one only when a batch is complete', async () => {
+    const { producer, runtime, log } = setUp()
+    log.partitions = 4
+    const sent = await runtime.runUntil(
+      Promise.all(Array.from({ length: 300 }, () => producer.send('t', 'x'))),
+    )
+    const partitions = sent.map(({ partition }) => partition)
+    expect(new Set(partitions.slice(0, 100)).size).toBe(1)
+    expect(new Set(partitions).size).toBe(3)
+  })
+
+  it('refuses one that the topic does not have, and only that message', async () => {
+    const { producer, runtime } = setUp()
+    const bad = watch(producer.send('t', 'a', { partition: 3 }))
+    await runtime.runUntil(producer.send('t', 'b'))
+    expect(bad.error).toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+})
+
+describe('trying again (invariants 14 to 16)', () => {
+  it('repeats the very same bytes when the answer was lost, and stores once', async () => {
+    const { producer, runtime, log } = setUp()
+    log.script.answer = (_, number) => {
+      if (number <= 3) throw disconnected()
+    }
+    const sent = await runtime.runUntil(producer.send('t', 'a'))
+    expect(sent.offset).toBe(0)
+    expect(log.requests).toHaveLength(4)
+    for (const { batches } of log.requests)
+      expect(batches[0]!.records).toEqual(log.requests[0]!.batches[0]!.records)
+    expect(log.values()).toEqual(['a'])
+  })
+
+  it('waits longer from try to try, up to a second', async () => {
+    const { producer, runtime, log } = setUp()
+    const times: number[] = []
+    log.script.request = () => {
+      times.push(runtime.clock.monotonic())
+      if (times.length < 10) throw disconnected()
+    }
+    await runtime.runUntil(producer.send('t', 'a'))
+    const waits = times.slice(1).map((time, at) => time - times[at]!)
+    expect(waits[0]).toBeGreaterThanOrEqual(50)
+    expect(waits[0]).toBeLessThanOrEqual(100)
+    expect(Math.max(...waits)).toBeLessThanOrEqual(1_000)
+    expect(waits.at(-1)).toBeGreaterThanOrEqual(500)
+  })
+
+  it('keeps the order of a partition when a request in the middle fails', async () => {
+    const { producer, runtime, log } = setUp()
+    log.script.request = (_, number) => {
+      if (number === 2) throw disconnected()
+    }
+    const sends: Promise<unknown>[] = []
+    for (let i = 0; i < 6; i++) {
+      sends.push(producer.send('t', `${i}`))
+      await runtime.settle()
+    }
+    await runtime.runUntil(Promise.all(sends))
+    expect(log.values()).toEqual(['0', '1', '2', '3', '4', '5'])
+    expect(new Set(log.epochs())).toEqual(new Set([0]))
+  })
+
+  it('goes on under a new epoch after a batch that was refused for good, and loses nothing behind it', async () => {
+    const { producer, runtime, log } = setUp()
+    log.script.batch = ({ records }) =>
+      readBatchHeader(records).baseSequence === 100 && readBatchHeader(records).producerEpoch === 0
+        ? new PortalError('CORRUPT', 'This batch was damaged on its way.')
+        : undefined
+    const sends = Array.from({ length: 300 }, (_, i) => watch(producer.send('t', `${i}`)))
+    await runtime.runUntil(() => sends.every(({ settled }) => settled))
+    expect(sends.filter(({ error }) => error?.code === 'CORRUPT')).toHaveLength(100)
+    const expected = Array.from({ length: 300 }, (_, i) => `${i}`)
+    expect(log.values()).toEqual([...expected.slice(0, 100), ...expected.slice(200)])
+    expect(log.epochs().at(-1)).toBe(1)
+  })
+
+  it('rejects what stays undecided, says so, and sends what was refused behind it under a new epoch', async () => {
+    const { producer, runtime, log } = setUp({ deliveryTimeout: 5_000 })
+    log.script.request = (_, number) => (number === 1 ? never() : undefined)
+    const lost = watch(producer.send('t', 'lost'))
+    await runtime.advance(1_000)
+    const behind = producer.send('t', 'behind')
+    await runtime.advance(3_999)
+    expect(lost.settled).toBe(false)
+    await runtime.advance(1)
+    expect(lost.error).toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('undecided') })
+    expect(await runtime.runUntil(behind)).toMatchObject({ offset: 0 })
+    expect(log.values()).toEqual(['behind'])
+    expect(log.epochs()).toEqual([1])
+  })
+
+  it('says that a message is not stored when every try was refused', async () => {
+    const { producer, runtime, log } = setUp({ deliveryTimeout: 2_000 })
+    log.script.batch = () => new PortalError('STORAGE_FULL', 'No room.')
+    const sent = watch(producer.send('t', 'a'))
+    await runtime.advance(2_000)
+    expect(sent.error).toMatchObject({ code: 'STORAGE_FULL', message: expect.stringContaining('not stored') })
+    expect(sent.error!.cause).toMatchObject({ code: 'STORAGE_FULL' })
+    log.script.batch = () => undefined
+    await runtime.runUntil(producer.send('t', 'b'))
+    expect(log.values()).toEqual(['b'])
+  })
+
+  it('begins anew where the broker has forgotten it', async () => {
+    const { producer, runtime, log } = setUp()
+    await runtime.runUntil(producer.send('t', 'a'))
+    log.script.batch = ({ records }) =>
+      readBatchHeader(records).producerEpoch === 0
+        ? new PortalError('SEQUENCE_REFUSED', 'Unknown.')
+        : undefined
+    await runtime.runUntil(producer.send('t', 'b'))
+    expect(log.values()).toEqual(['a', 'b'])
+    expect(log.epochs()).toEqual([0, 1])
+  })
+})
+
+describe('topics that come and go', () => {
+  it('asks for the route once for many sends', async () => {
+    const { producer, runtime, log } = setUp()
+    await runtime.runUntil(Promise.all([producer.send('t', 'a'), producer.send('t', 'b')]))
+    await runtime.runUntil(producer.send('t', 'c'))
+    expect(log.finds).toBe(1)
+  })
+
+  it('finds a topic that was deleted and made anew, and sends there what it held', async () => {
+    const { producer, runtime, log } = setUp()
+    await runtime.runUntil(producer.send('t', 'a'))
+    log.topicId = 'id-2'
+    log.partitions = 3
+    log.stored.clear()
+    const sent = await runtime.runUntil(Promise.all([producer.send('t', 'b'), producer.send('t', 'c')]))
+    expect(sent.map(({ offset }) => offset)).toEqual([0, 1])
+    expect(log.values()).toEqual(['b', 'c'])
+  })
+
+  it('rejects when the topic cannot be made', async () => {
+    const { producer, runtime, log } = setUp()
+    log.findError = () => new PortalError('TOPIC_NOT_FOUND', 'Topics are not made here.')
+    await expect(runtime.runUntil(producer.send('t', 'a'))).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' })
+  })
+
+  it('looks for the route until the delivery timeout', async () => {
+    const { producer, runtime, log } = setUp({ deliveryTimeout: 3_000 })
+    log.findError = disconnected
+    const sent = watch(producer.send('t', 'a'))
+    await runtime.advance(2_999)
+    expect(sent.settled).toBe(false)
+    await runtime.advance(1)
+    expect(sent.error).toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('not stored') })
+    await runtime.advance(5_000)
+    expect(runtime.pendingTimers).toBe(0)
+  })
+
+  it('refuses a message above the topic’s limit alone, by a fresh route', async () => {
+    const { producer, runtime, log } = setUp()
+    log.maxMessageBytes = 1_000
+    const large = watch(producer.send('t', 'x'.repeat(2_000)))
+    await runtime.runUntil(producer.send('t', 'small'))
+    expect(large.error).toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+    log.maxMessageBytes = 5_000
+    await runtime.runUntil(producer.send('t', 'x'.repeat(2_000)))
+  })
+})
+
+describe('a bounded buffer', () => {
+  it('keeps sends pending beyond bufferBytes, and lets them in as room comes', async () => {
+    const { producer, runtime, log } = setUp({ bufferBytes: 10_000 })
+    const sends = Array.from({ length: 15 }, (_, i) => watch(producer.send('t', `${i}`.padEnd(1_000, '.'))))
+    await runtime.runUntil(() => sends.every(({ settled }) => settled))
+    expect(sends.every(({ value }) => value !== undefined)).toBe(true)
+    expect(log.values().map((value) => Number.parseInt(value, 10))).toEqual(
+      Array.from({ length: 15 }, (_, i) => i),
+    )
+    expect(log.requests.length).toBeGreaterThan(1)
+  })
+
+  it('refuses those who never await once twice as much is waiting', async () => {
+    const { producer, runtime, log } = setUp({ bufferBytes: 10_000 })
+    log.script.request = never
+    const sends = Array.from({ length: 40 }, () => watch(producer.send('t', 'x'.repeat(1_000))))
+    await runtime.settle()
+    const refused = sends.filter(({ error }) => error?.code === 'QUOTA_EXCEEDED')
+    expect(refused.length).toBeGreaterThanOrEqual(20)
+    expect(refused.length).toBeLessThan(24)
+  })
+})
+
+describe('aborting a send', () => {
+  it('does not send a message that is not in a batch yet', async () => {
+    const { producer, runtime, log } = setUp()
+    log.findError = disconnected
+    const controller = new AbortController()
+    const sent = watch(producer.send('t', 'a', { signal: controller.signal }))
+    await runtime.settle()
+    controller.abort('enough')
+    await runtime.settle()
+    expect(sent.error).toMatchObject({ code: 'ABORTED', name: 'AbortError', cause: 'enough' })
+    log.findError = undefined
+    await runtime.runUntil(producer.send('t', 'b'))
+    expect(log.values()).toEqual(['b'])
+  })
+
+  it('rejects at once with a signal that has aborted', async () => {
+    const { producer } = setUp()
+    await expect(producer.send('t', 'a', { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'ABORTED',
+    })
+  })
+})
+
+describe('flushing and closing', () => {
+  it('flush resolves after the promises of what was sent before', async () => {
+    const { producer, runtime } = setUp()
+    const sends = Array.from({ length: 1_500 }, () => watch(producer.send('t', 'x')))
+    await runtime.runUntil(producer.flush())
+    expect(sends.every(({ settled }) => settled)).toBe(true)
+  })
+
+  it('flush does not wait for what is sent after', async () => {
+    const { producer, runtime, log } = setUp()
+    log.script.request = (_, number) => (number > 1 ? never() : undefined)
+    void producer.send('t', 'a')
+    const flushed = producer.flush()
+    await runtime.settle()
+    void producer.send('t', 'b')
+    await runtime.runUntil(flushed)
+  })
+
+  it('close sends everything, then refuses, and leaves no timer', async () => {
+    const { producer, runtime, log } = setUp()
+    const sent = watch(producer.send('t', 'a'))
+    await runtime.runUntil(Promise.all([producer.close(), producer.close()]))
+    expect(sent.value).toBeDefined()
+    expect(log.values()).toEqual(['a'])
+    await expect(producer.send('t', 'b')).rejects.toMatchObject({ code: 'CLOSED' })
+    await runtime.settle()
+    expect(runtime.pendingTimers).toBe(0)
+  })
+
+  it('rejects what is not under way when the broker closes', async () => {
+    const { producer, runtime, log, connection } = setUp({ maxInFlight: 1 })
+    let open = () => {}
+    log.script.request = () => new Promise((resolve) => (open = resolve))
+    const first = watch(producer.send('t', 'a'))
+    await runtime.settle()
+    const second = watch(producer.send('t', 'b'))
+    connection.closeBroker()
+    await runtime.settle()
+    expect(second.error).toMatchObject({ code: 'CLOSED' })
+    expect(first.settled).toBe(false)
+    open()
+    await runtime.settle()
+    expect(first.value).toMatchObject({ offset: 0 })
+    await expect(producer.send('t', 'c')).rejects.toMatchObject({ code: 'CLOSED' })
+    await runtime.runUntil(producer.close())
+    expect(runtime.pendingTimers).toBe(0)
+  })
+})
+
+describe('arguments', () => {
+  const cases: [string, (producer: Producer) => Promise<unknown>, string, RegExp][] = [
+    ['a topic that cannot be', (p) => p.send('a/b', 1), 'INVALID_ARGUMENT', /topic name 'a\/b'/],
+    ['undefined', (p) => p.send('t', undefined), 'INVALID_ARGUMENT', /undefined/],
+    ['an unknown option', (p) => p.send('t', 1, { kye: 'k' } as never), 'INVALID_ARGUMENT', /'key'/],
+    [
+      'a header that is no string',
+      (p) => p.send('t', 1, { headers: { a: 1 } } as never),
+      'INVALID_ARGUMENT',
+      /headers\.a/,
+    ],
+    ['a partition below 0', (p) => p.send('t', 1, { partition: -1 }), 'INVALID_ARGUMENT', /partition/],
+    ['an empty id', (p) => p.send('t', 1, { id: '' }), 'INVALID_ARGUMENT', /id/],
+    ['priority', (p) => p.send('t', 1, { priority: 3 } as never), 'UNSUPPORTED', /priority/],
+    ['delay', (p) => p.send('t', 1, { delay: 3 } as never), 'UNSUPPORTED', /delay/],
+    [
+      'a bad message in a batch',
+      (p) => p.sendBatch('t', [{ value: 1 }, { value: () => 1 }]),
+      'INVALID_ARGUMENT',
+      /function/,
+    ],
+  ]
+  it.each(cases)('rejects %s before anything happens', async (_, send, code, message) => {
+    const { producer, runtime, log } = setUp()
+    await expect(send(producer)).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
+    await runtime.settle()
+    expect(log.finds).toBe(0)
+  })
+
+  it('throws for options that cannot be, naming the nearest that can', () => {
+    const { connection } = setUp()
+    expect(() => new Producer(connection, { deliverytimeout: 1 } as never)).toThrow(/'deliveryTimeout'/)
+    expect(() => new Producer(connection, { acks: 'none' as never })).toThrow(/'all', 'leader'/)
+    expect(() => new Producer(Promise.resolve(connection) as never)).toThrow(/await/)
+  })
+})
+
+describe('sendBatch', () => {
+  it('resolves to one result a message, in their order', async () => {
+    const { producer, runtime, log } = setUp()
+    const sent = await runtime.runUntil(producer.sendBatch('t', [{ value: 'a', key: 'k' }, { value: 'b' }]))
+    expect(sent.map(({ offset }) => offset)).toEqual([0, 1])
+    expect(log.values()).toEqual(['a', 'b'])
+  })
+})
