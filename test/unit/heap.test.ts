@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { MinHeap } from '../../src/core/heap.js'
 
 // Equal priorities come back in any order, so the two zeros, which are equal, must not be told apart below.
-const priority = fc.oneof(fc.integer({ min: 0, max: 9 }), fc.double({ noNaN: true }).map((value) => value + 0))
+const priority = fc.oneof(
+  fc.integer({ min: 0, max: 9 }),
+  fc.double({ noNaN: true }).map((value) => value + 0),
+)
 
 describe('MinHeap', () => {
   it('gives back the lowest priority first, whatever is pushed and popped between', () => {
