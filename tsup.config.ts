@@ -6,6 +6,7 @@ import { defineConfig } from 'tsup'
 const library = {
   index: 'src/index.ts',
   client: 'src/client.ts',
+  http: 'src/http.ts',
   testing: 'src/testing.ts',
 }
 

@@ -10,6 +10,7 @@ import { memoryStorage } from './storage/memory.js'
 import { openSqliteStorage } from './storage/sqlite/sqlite.js'
 import type { Storage } from './storage/storage.js'
 import { inProcess } from './transport/in-process.js'
+import type { Transport } from './transport/transport.js'
 
 export interface BrokerOptions {
   /** Where the broker keeps its database; made if it does not exist. `:memory:` keeps nothing after `close()`. */
@@ -23,6 +24,8 @@ export interface BrokerOptions {
   readonly autoCreateTopics?: boolean | undefined
   /** Bytes of recent messages kept in memory for those who read them soon. At least 1 MiB. @default 16 MiB */
   readonly cacheBytes?: number | undefined
+  /** How others reach it: `http({ port })`. @default none: this process alone */
+  readonly transport?: Transport | undefined
   /** pino, console or alike: errors that no caller waits for go there. @default console, warnings and errors only */
   readonly logger?: Logger | undefined
   /** Time, timers and randomness; for tests. @default the machine's */
@@ -42,13 +45,15 @@ const DEFAULT_CACHE = 16 << 20
  * try { await new Producer(broker).send('orders', { id: 1 }) } finally { await broker.close() }
  */
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
-  const { directory, synchronous, autoCreateTopics, cacheBytes, logger, runtime } = resolveOptions(options)
+  const { directory, synchronous, autoCreateTopics, cacheBytes, transport, logger, runtime } =
+    resolveOptions(options)
   const storage = await openStorage(directory, synchronous, runtime)
   try {
     return await Broker.open({
       storage,
       openCoordination: (opened) => inProcessCoordination()({ persistence: nodePersistence(opened) }),
       local: inProcess(),
+      remote: transport,
       runtime,
       logger,
       autoCreateTopics,
@@ -70,7 +75,15 @@ async function openStorage(
 }
 
 function resolveOptions(options: BrokerOptions) {
-  const known = new Set(['directory', 'synchronous', 'autoCreateTopics', 'cacheBytes', 'logger', 'runtime'])
+  const known = new Set([
+    'directory',
+    'synchronous',
+    'autoCreateTopics',
+    'cacheBytes',
+    'transport',
+    'logger',
+    'runtime',
+  ])
   for (const name of Object.keys(options ?? {})) {
     if (!known.has(name))
       throw invalid(`createBroker knows no option ${name}. It knows: ${[...known].join(', ')}.`)
@@ -80,6 +93,7 @@ function resolveOptions(options: BrokerOptions) {
     synchronous = 'full',
     autoCreateTopics = true,
     cacheBytes = DEFAULT_CACHE,
+    transport,
     logger = quietConsole,
     runtime = systemRuntime(zlibCrc32 ? { crc32: zlibCrc32 } : {}),
   } = options ?? {}
@@ -90,7 +104,11 @@ function resolveOptions(options: BrokerOptions) {
   if (typeof autoCreateTopics !== 'boolean') throw invalid('autoCreateTopics must be true or false.')
   if (!Number.isFinite(cacheBytes) || cacheBytes < 1 << 20)
     throw invalid('cacheBytes must be at least 1,048,576 bytes.')
-  return { directory, synchronous, autoCreateTopics, cacheBytes, logger, runtime }
+  if (transport !== undefined && typeof transport?.listen !== 'function')
+    throw invalid(
+      "transport must be an adapter: import { http } from 'portal-mq/http', then http({ port: 5000 }).",
+    )
+  return { directory, synchronous, autoCreateTopics, cacheBytes, transport, logger, runtime }
 }
 
 const quietConsole: Logger = {

@@ -4,7 +4,15 @@ import type { CoordinationStore } from '../coordination/coordination.js'
 import { LockService } from '../coordination/lock.js'
 import { Metadata } from '../coordination/metadata.js'
 import { isPortalError, type PortalError } from '../core/errors.js'
-import { type ClientSide, CONNECTION, type Connection, type Logger } from '../protocol/connection.js'
+import {
+  type ClientSide,
+  CONNECTION,
+  type Connection,
+  type Logger,
+  SERVICE,
+  type Servable,
+} from '../protocol/connection.js'
+import type { BrokerService } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { SafeClock } from '../runtime/safe-clock.js'
 import type { Storage } from '../storage/storage.js'
@@ -42,7 +50,7 @@ export interface BrokerParts {
  * @example
  * broker.on('error', (error) => report(error))
  */
-export class Broker extends EventEmitter<BrokerListeners> implements Connection {
+export class Broker extends EventEmitter<BrokerListeners> implements Connection, Servable {
   readonly #parts: BrokerParts
   readonly #identity: BrokerIdentity
   readonly #coordination: CoordinationStore
@@ -57,6 +65,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection 
   #failure: PortalError | undefined
   #closing: Promise<void> | undefined
   #clientSide: ClientSide | undefined
+  #remoteService: BrokerService | undefined
 
   /** Opens it: recovers every partition and takes the lead. Use `createBroker`. */
   static async open(parts: BrokerParts): Promise<Broker> {
@@ -96,7 +105,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection 
     const adminHost = {
       brokerId: identity.brokerId,
       replica: { broker: identity.brokerId, storage: identity.storageId },
-      url: undefined,
+      url: () => this.url,
       runtime,
       metadata,
       hosting: this.#hosting,
@@ -124,7 +133,13 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection 
 
   /** Where others reach it; undefined while it is reached from its own process only. */
   get url(): string | undefined {
-    return undefined
+    return this.#remoteListener?.address
+  }
+
+  /** For callers in other processes: whoever serves it (`createHandler`) asks for it here. */
+  get [SERVICE](): BrokerService {
+    this.#remoteService ??= brokerService(this.#service, false)
+    return this.#remoteService
   }
 
   get [CONNECTION](): ClientSide {
@@ -171,7 +186,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection 
     await this.#maintenance.start()
     if (this.#ended) throw this.#ended
     this.#listener = await local.listen(brokerService(this.#service, true))
-    this.#remoteListener = await remote?.listen(brokerService(this.#service, false))
+    this.#remoteListener = await remote?.listen(this[SERVICE])
     this.#clientSide = {
       service: local.connect(this.#listener.address),
       runtime,

@@ -1,8 +1,10 @@
 import { PortalError } from '../core/errors.js'
+import { OffsetSet } from '../core/offset-set.js'
 import { checkRanges } from '../core/ranges.js'
 import type {
   CallOptions,
   Delivery,
+  HeldToken,
   ReceiveRequest,
   ReceiveResponse,
   SettleRequest,
@@ -13,7 +15,7 @@ import type { Partition } from './partition.js'
 import type { SettlePart } from './settling.js'
 import type { Topic } from './topic.js'
 import { sleepUntil } from './wait.js'
-import type { Waiter } from './waiters.js'
+import type { Dispatcher, Waiter } from './waiters.js'
 
 /** The most that one receive leases. */
 const MAX_MESSAGES = 4_096
@@ -39,6 +41,7 @@ export async function receive(
   checkReceive(request)
   const dispatcher = topic.dispatchers.get(request.group)
   if (!dispatcher || dispatcher.generation !== request.generation) throw groupMoved(topic.name, request.group)
+  if (request.held) giveBackUnknown(topic, dispatcher, request, request.held)
   // Not waiting means: no longer than it takes to lease what is there.
   const timeout = request.wait === 0 && dispatcher.hasWork() ? LEASING : request.wait
   let granted = () => false
@@ -63,6 +66,36 @@ export async function receive(
     }
   })
   return { deliveries: delivery ? [delivery] : [] }
+}
+
+/** Answers were lost on their way: what was granted and never seen goes back, uncounted, and so will what is granted yet. */
+function giveBackUnknown(
+  topic: Topic,
+  dispatcher: Dispatcher,
+  { group, generation, consumer }: ReceiveRequest,
+  known: readonly HeldToken[],
+): void {
+  dispatcher.endReceives(consumer)
+  const keyOf = (partition: number, { epoch, index, slot }: HeldToken['token']) =>
+    `${partition}/${epoch}/${index}/${slot}`
+  const keys = new Set(known.map(({ partition, token }) => keyOf(partition, token)))
+  for (const partition of topic.partitions) {
+    const leases = partition.state.queues.get(group)?.leases.values() ?? []
+    const parts: SettlePart[] = []
+    for (const lease of leases) {
+      if (lease.consumer !== consumer || keys.has(keyOf(partition.partition, lease.key))) continue
+      const ranges = lease.terms
+        .reduce((all, term) => {
+          term.offsets.forEachRange((start, end) => void all.add(start, end))
+          return all
+        }, new OffsetSet())
+        .ranges()
+      parts.push({ token: lease.key, outcome: 'release', ranges, delay: undefined, reason: undefined })
+    }
+    if (parts.length === 0) continue
+    const nobody = () => {}
+    partition.settle({ group, generation, consumer, number: undefined, parts, answer: nobody, fail: nobody })
+  }
 }
 
 function checkReceive(request: ReceiveRequest): void {

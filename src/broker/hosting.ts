@@ -44,6 +44,10 @@ export class Hosting {
     )
   }
 
+  nameOf(topicId: string): string | undefined {
+    return this.#byId.get(topicId)?.name
+  }
+
   findByName(name: string): Topic | undefined {
     return this.#byName.get(name)
   }

@@ -2,6 +2,7 @@ import type { LockService } from '../coordination/lock.js'
 import { PortalError } from '../core/errors.js'
 import type { BrokerService, CallOptions } from '../protocol/service.js'
 import type { Storage } from '../storage/storage.js'
+import { authorizing } from './authorize.js'
 import { receive, settle } from './consume-service.js'
 import type { GroupAdmin } from './group-admin.js'
 import { produce } from './produce-service.js'
@@ -59,7 +60,7 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
     explain: async (request) => groups.explain(request),
     describeCluster: async () => ({
       clusterId: host.clusterId,
-      brokers: [{ id: host.brokerId, url: host.url }],
+      brokers: [{ id: host.brokerId, url: host.url() }],
       topics: hosting.topics.length,
       partitions: hosting.topics.reduce((sum, topic) => sum + topic.partitions.length, 0),
       storage: await host.storage.space(),
@@ -68,7 +69,8 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
     renewLock: async ({ name, token }) => locks.renew(name, token),
     releaseLock: async ({ name, token }) => locks.release(name, token),
   }
-  return refusingWhenEnded(service, host.ended)
+  const guarded = local ? service : authorizing(service, (topicId) => hosting.nameOf(topicId))
+  return refusingWhenEnded(guarded, host.ended)
 }
 
 /** Every method rejects once the broker has ended. */

@@ -16,7 +16,8 @@ import { sleepUntil } from './wait.js'
 export interface AdminHost {
   readonly brokerId: string
   readonly replica: ReplicaName
-  readonly url: string | undefined
+  /** Where others reach this broker, if they can. */
+  readonly url: () => string | undefined
   readonly runtime: Runtime
   readonly metadata: Metadata
   readonly hosting: Hosting
@@ -165,7 +166,7 @@ export class TopicAdmin {
   }
 
   #describe(topic: Topic): TopicDescription {
-    return describeTopic(topic, this.#host.brokerId, this.#host.url)
+    return describeTopic(topic, this.#host.brokerId, this.#host.url())
   }
 }
 

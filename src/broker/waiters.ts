@@ -1,4 +1,4 @@
-import type { PortalError } from '../core/errors.js'
+import { PortalError } from '../core/errors.js'
 import { TransientSet } from '../core/transient-set.js'
 import type { Delivery } from '../protocol/service.js'
 
@@ -92,6 +92,17 @@ export class Dispatcher {
       held += here.held
     }
     return { waiting, held }
+  }
+
+  /** The receives of this consumer that still wait end: nobody hears their answers any more. */
+  endReceives(consumer: string): void {
+    for (const waiter of [...this.waiters]) {
+      if (waiter.consumer !== consumer) continue
+      this.waiters.delete(waiter)
+      waiter.fail(
+        new PortalError('ABORTED', `Consumer ${consumer} asked again: an older receive of it ended.`),
+      )
+    }
   }
 
   failAll(error: PortalError): void {

@@ -4,6 +4,14 @@ import type { BrokerService } from './service.js'
 /** The key under which a broker or a remote connection shows its client side. Stable across copies of the package. */
 export const CONNECTION = Symbol.for('portal-mq.connection')
 
+/** The key under which a broker shows its service for callers elsewhere, whose answers can be lost on the way. */
+export const SERVICE = Symbol.for('portal-mq.service')
+
+/** What a server makes reachable: a broker. */
+export interface Servable {
+  readonly [SERVICE]: BrokerService
+}
+
 /** What Producer, Consumer, Reader, Admin and Lock are made with: an embedded broker, or what `connect` returns. */
 export interface Connection {
   readonly [CONNECTION]: ClientSide

@@ -82,7 +82,15 @@ export interface BrokerService {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
+  /** Whether the caller may do what the call says, asked with the names involved; undefined: it may do everything. */
+  readonly authorize?: Authorize | undefined
 }
+
+/** `produce`, `consume` and `admin` are about topics, `lock` is about a lock. */
+export type Action = 'produce' | 'consume' | 'admin' | 'lock'
+
+/** Throws FORBIDDEN unless the caller may act on the topic or lock of this name. */
+export type Authorize = (action: Action, name: string) => void
 
 /** Where a seek or a reader begins: an offset, the time of appending (ms since the Unix epoch), or an end of the log. */
 export type Position = { readonly offset: number } | { readonly time: number } | 'earliest' | 'latest'
@@ -150,6 +158,17 @@ export interface ReceiveRequest {
   readonly maxBytes: number
   /** Milliseconds to wait when nothing is free. Undefined: until the signal aborts. 0: not at all. */
   readonly wait?: number | undefined
+  /**
+   * After an answer was lost: all leases that the consumer knows of. What else it was granted is given back uncounted, and older
+   * receives of the consumer that still wait end with ABORTED. Undefined: nothing was lost.
+   */
+  readonly held?: readonly HeldToken[] | undefined
+}
+
+/** A lease, by its partition and token. */
+export interface HeldToken {
+  readonly partition: number
+  readonly token: LeaseToken
 }
 
 export interface ReceiveResponse {
@@ -184,8 +203,8 @@ export interface SettleRequest {
   readonly group: string
   readonly generation: number
   readonly consumer: string
-  /** Rises by one with each request of this consumer; a repeated one gets the first answer. */
-  readonly number: number
+  /** Another one with each request of this consumer; a repeated one gets the first answer. Undefined: it is not repeated. */
+  readonly number?: number | undefined
   readonly settlements: readonly Settlement[]
 }
 

@@ -1,0 +1,114 @@
+import type { AskedGroupSettings } from '../protocol/groups.js'
+import type { Authorize, BrokerService, CallOptions } from '../protocol/service.js'
+import type { TopicSummary } from '../protocol/topics.js'
+
+type Request<M extends keyof BrokerService> = Parameters<BrokerService[M]>[0]
+type Checks = { readonly [M in keyof BrokerService]: (may: Authorize, request: never) => void }
+
+/** Asks, before each call, whether the caller may do it; `nameOf` is the name of a topic id, if there is such a topic. */
+export function authorizing(
+  service: BrokerService,
+  nameOf: (topicId: string) => string | undefined,
+): BrokerService {
+  const checks = checksBy(nameOf)
+  const guarded: Record<string, unknown> = {}
+  for (const name of Object.keys(service) as (keyof BrokerService)[]) {
+    const method = service[name] as (...args: unknown[]) => Promise<unknown>
+    const check = checks[name] as (may: Authorize, request: unknown) => void
+    guarded[name] = (request: unknown, call?: CallOptions) => {
+      // Methods without a request have their options first.
+      const options = method.length === 0 ? ((call ?? request) as CallOptions | undefined) : call
+      const may = options?.authorize
+      if (may === undefined) return method(request, call)
+      try {
+        check(may, request)
+      } catch (error) {
+        return Promise.reject(error)
+      }
+      if (name !== 'listTopics') return method(request, call)
+      return method(request, call).then((topics) => visible(topics as readonly TopicSummary[], may))
+    }
+  }
+  return guarded as unknown as BrokerService
+}
+
+function checksBy(nameOf: (topicId: string) => string | undefined): Checks {
+  // A topic that is not there is the service's to refuse.
+  const byId = (may: Authorize, action: 'produce' | 'consume', topicId: string) => {
+    const name = nameOf(topicId)
+    if (name !== undefined) may(action, name)
+  }
+  const admin = (may: Authorize, request: { readonly name: string }) => may('admin', request.name)
+  const groupAdmin = (may: Authorize, request: { readonly topic: string }) => may('admin', request.topic)
+  const consumer = (may: Authorize, request: { readonly topic: string }) =>
+    mayAny(may, ['consume', 'admin'], request.topic)
+  const described = (may: Authorize, request: { readonly name: string }) =>
+    mayAny(may, ['admin', 'consume', 'produce'], request.name)
+  const locks = (may: Authorize, request: { readonly name: string }) => may('lock', request.name)
+  const nothing = () => {}
+  return {
+    produce: (may, request: Request<'produce'>) => {
+      for (const { topicId } of request.batches) byId(may, 'produce', topicId)
+    },
+    joinGroup: (may, request: Request<'joinGroup'>) => {
+      mayAny(may, ['consume', 'admin'], request.topic)
+      mayKillInto(may, request.topic, request.settings)
+    },
+    receive: (may, request: Request<'receive'>) => byId(may, 'consume', request.topicId),
+    settle: (may, request: Request<'settle'>) => byId(may, 'consume', request.topicId),
+    read: (may, request: Request<'read'>) => byId(may, 'consume', request.topicId),
+    findOffset: (may, request: Request<'findOffset'>) => byId(may, 'consume', request.topicId),
+    createTopic: admin,
+    listTopics: nothing,
+    findTopic: (may, request: Request<'findTopic'>) => {
+      if (request.create) mayAny(may, ['produce', 'admin'], request.name)
+      else described(may, request)
+    },
+    describeTopic: described,
+    updateTopic: admin,
+    addPartitions: admin,
+    deleteTopic: admin,
+    listGroups: consumer,
+    describeGroup: consumer,
+    updateGroup: (may, request: Request<'updateGroup'>) => {
+      may('admin', request.topic)
+      mayKillInto(may, request.topic, request.patch)
+    },
+    pauseGroup: groupAdmin,
+    resumeGroup: groupAdmin,
+    seekGroup: groupAdmin,
+    deleteGroup: groupAdmin,
+    explain: consumer,
+    describeCluster: nothing,
+    acquireLock: locks,
+    renewLock: locks,
+    releaseLock: locks,
+  }
+}
+
+/** A dead-letter topic of another name is a way to write to it: whoever asks for one must be allowed to. */
+function mayKillInto(may: Authorize, topic: string, { deadLetter }: AskedGroupSettings): void {
+  if (typeof deadLetter === 'string' && deadLetter !== `${topic}.dead`) may('produce', deadLetter)
+}
+
+function mayAny(may: Authorize, actions: readonly Parameters<Authorize>[0][], name: string): void {
+  for (let at = 0; at < actions.length; at++) {
+    try {
+      return may(actions[at]!, name)
+    } catch (error) {
+      if (at === actions.length - 1) throw error
+    }
+  }
+}
+
+/** What the caller may do something with. */
+function visible(topics: readonly TopicSummary[], may: Authorize): readonly TopicSummary[] {
+  return topics.filter(({ name }) => {
+    try {
+      mayAny(may, ['admin', 'consume', 'produce'], name)
+      return true
+    } catch {
+      return false
+    }
+  })
+}

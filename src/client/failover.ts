@@ -1,0 +1,132 @@
+import { abortedError, isPortalError, PortalError } from '../core/errors.js'
+import type { BrokerService, CallOptions } from '../protocol/service.js'
+import type { Runtime } from '../runtime/runtime.js'
+import { pause, retryDelay } from './backoff.js'
+
+/** One of the addresses under which the broker may be reached. */
+export interface Way {
+  readonly url: string
+  readonly service: BrokerService
+}
+
+export interface FailoverOptions {
+  readonly runtime: Runtime
+  /** Aborts when the connection closes: its reason is what calls reject with. */
+  readonly closed: AbortSignal
+  /** Milliseconds that a call waits for a broker that is away before it rejects with DISCONNECTED. */
+  readonly patience: number
+  /** A broker stopped answering. */
+  onDisconnect(url: string, error: PortalError): void
+  /** One answers again, after so many milliseconds. */
+  onConnect(url: string, away: number): void
+}
+
+/** The longest pause between two looks for a broker that is away (ms): who waits for it is back soon after it is. */
+const LONGEST_PAUSE = 500
+
+/**
+ * A service over several addresses. It stays with one as long as that answers; when it does not, one loop looks for another while all calls
+ * sleep, so that a broker that comes back is not met by thousands of knocks. Calls that were under way reject with DISCONNECTED: whether to repeat
+ * them is for their callers to say.
+ */
+export function failover(ways: readonly Way[], options: FailoverOptions): BrokerService {
+  const chooser = new WayChooser(ways, options)
+  const wrapped: Record<string, unknown> = {}
+  for (const name of Object.keys(ways[0]!.service) as (keyof BrokerService)[]) {
+    wrapped[name] = async (request: unknown, call?: CallOptions) => {
+      // Methods without a request have their options first.
+      const signal = (call ?? (WITHOUT_REQUEST.has(name) ? (request as CallOptions | undefined) : undefined))
+        ?.signal
+      const way = chooser.isAway ? await chooser.whenBack(signal) : chooser.current
+      try {
+        return await (way.service[name] as (...args: unknown[]) => Promise<unknown>)(request, call)
+      } catch (error) {
+        if (options.closed.aborted) throw options.closed.reason
+        if (isPortalError(error, 'DISCONNECTED')) chooser.failed(way, error)
+        throw error
+      }
+    }
+  }
+  return wrapped as unknown as BrokerService
+}
+
+const WITHOUT_REQUEST: ReadonlySet<keyof BrokerService> = new Set(['listTopics', 'describeCluster'] as const)
+
+class WayChooser {
+  readonly #ways: readonly Way[]
+  readonly #options: FailoverOptions
+  #at = 0
+  /** Resolves when a broker answers again; undefined while one does. */
+  #search: Promise<void> | undefined
+  #lastError: PortalError | undefined
+
+  constructor(ways: readonly Way[], options: FailoverOptions) {
+    this.#ways = ways
+    this.#options = options
+  }
+
+  get current(): Way {
+    return this.#ways[this.#at]!
+  }
+
+  get isAway(): boolean {
+    return this.#search !== undefined
+  }
+
+  /** The way that answers again. Rejects when it takes too long, the signal aborts or the connection closes. */
+  async whenBack(signal: AbortSignal | undefined): Promise<Way> {
+    const { runtime, patience, closed } = this.#options
+    const stop = new AbortController()
+    const aborted = () => stop.abort()
+    signal?.addEventListener('abort', aborted, { once: true })
+    try {
+      await Promise.race([this.#search, pause(runtime.timers, patience, stop.signal)])
+    } finally {
+      signal?.removeEventListener('abort', aborted)
+      stop.abort()
+    }
+    if (closed.aborted) throw closed.reason
+    if (signal?.aborted) throw abortedError('Waiting for the broker', signal)
+    if (this.isAway) throw this.#lastError!
+    return this.current
+  }
+
+  failed(way: Way, error: PortalError): void {
+    this.#lastError = error
+    if (this.isAway || way !== this.current || this.#options.closed.aborted) return
+    this.#options.onDisconnect(way.url, error)
+    this.#search = this.#find()
+  }
+
+  async #find(): Promise<void> {
+    const { runtime, closed } = this.#options
+    const since = runtime.clock.monotonic()
+    for (let failures = 0; !closed.aborted; failures++) {
+      // The one that failed may have cut one connection only: it is asked first.
+      for (let step = 0; step < this.#ways.length && !closed.aborted; step++) {
+        const at = (this.#at + step) % this.#ways.length
+        if (!(await this.#answers(this.#ways[at]!))) continue
+        this.#at = at
+        this.#search = undefined
+        this.#options.onConnect(this.current.url, runtime.clock.monotonic() - since)
+        return
+      }
+      const delay = Math.min(LONGEST_PAUSE, retryDelay(failures + 1, runtime.random))
+      await pause(runtime.timers, delay, closed)
+    }
+  }
+
+  /** Whether there is a broker: one that says no is there, too. */
+  async #answers({ service }: Way): Promise<boolean> {
+    try {
+      await service.describeCluster({ signal: this.#options.closed })
+      return true
+    } catch (error) {
+      if (isPortalError(error, 'DISCONNECTED', 'ABORTED')) {
+        if (error instanceof PortalError) this.#lastError = error
+        return false
+      }
+      return true
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { ByteReader, ByteWriter } from '../../core/bytes.js'
+import { type ErrorCode, PortalError } from '../../core/errors.js'
+import type { ProduceBatch, ProduceRequest, ProduceResponse, ProduceResult } from '../service.js'
+import { beginMessage, openMessage, readList, writeList } from './wire.js'
+
+/** What a batch takes beside its records; about. */
+const BATCH_OVERHEAD = 64
+
+/** How records are packed on the way: 0, not at all; the others are for `unpack` to know. */
+export interface PackedBatch extends ProduceBatch {
+  readonly packing: number
+}
+
+export function encodeProduceRequest(
+  acks: ProduceRequest['acks'],
+  batches: readonly PackedBatch[],
+): Uint8Array {
+  const bytes = batches.reduce((sum, { records }) => sum + records.length + BATCH_OVERHEAD, 8)
+  const writer = beginMessage(bytes)
+  writer.u8(acks === 'leader' ? 1 : 0)
+  writeList(
+    writer,
+    batches,
+    (batch) => batch.records.length + BATCH_OVERHEAD,
+    (batch) => {
+      writer.string(batch.topicId)
+      writer.varint(batch.partition)
+      writer.u8(batch.packing)
+      writer.bytes(batch.records)
+    },
+  )
+  return writer.finish()
+}
+
+/** The records are views on `bytes`. */
+export function decodeProduceRequest(bytes: Uint8Array): {
+  readonly acks: ProduceRequest['acks']
+  readonly batches: readonly PackedBatch[]
+} {
+  const reader = openMessage(bytes)
+  const acks = reader.u8() === 1 ? 'leader' : 'all'
+  const batches = readList(bytes, reader, (block) => ({
+    topicId: block.string(64),
+    partition: block.varint(),
+    packing: block.u8(),
+    records: block.bytes(),
+  }))
+  return { acks, batches }
+}
+
+export function encodeProduceResponse({ results }: ProduceResponse): Uint8Array {
+  const writer = beginMessage(16 + results.length * 16)
+  writeList(
+    writer,
+    results,
+    () => 16,
+    (result) => writeResult(writer, result),
+  )
+  return writer.finish()
+}
+
+export function decodeProduceResponse(bytes: Uint8Array): ProduceResponse {
+  const reader = openMessage(bytes)
+  return { results: readList(bytes, reader, readResult) }
+}
+
+function writeResult(writer: ByteWriter, result: ProduceResult): void {
+  if (result.error !== undefined) {
+    writer.u8(1)
+    writer.string(result.error.code)
+    writer.string(result.error.message)
+    writer.u8(result.error.retriable ? 1 : 0)
+    return
+  }
+  writer.u8(0)
+  writer.varint(result.runs.length)
+  for (const number of result.runs) writer.varint(number)
+}
+
+function readResult(block: ByteReader): ProduceResult {
+  if (block.u8() === 1) {
+    const code = block.string() as ErrorCode
+    return { error: new PortalError(code, block.string(), { retriable: block.u8() === 1 }) }
+  }
+  const runs: number[] = []
+  for (let left = block.varint(); left > 0; left--) runs.push(block.varint())
+  return { runs }
+}

@@ -1,0 +1,115 @@
+import type { ByteReader, ByteWriter } from '../../core/bytes.js'
+import { readRanges, writeRanges } from '../../core/ranges.js'
+import type {
+  DeliveredBatch,
+  Delivery,
+  HeldToken,
+  LeaseToken,
+  ReceiveRequest,
+  ReceiveResponse,
+} from '../service.js'
+import { beginMessage, openMessage, readList, readOptional, writeList, writeOptional } from './wire.js'
+
+const BATCH_OVERHEAD = 32
+
+export function encodeReceiveRequest(request: ReceiveRequest): Uint8Array {
+  const { held } = request
+  const writer = beginMessage()
+  writer.string(request.topicId)
+  writer.string(request.group)
+  writer.varint(request.generation)
+  writer.string(request.consumer)
+  writer.varint(request.lease)
+  writer.varint(request.maxMessages)
+  writer.varint(request.maxBytes)
+  writeOptional(writer, request.wait)
+  writer.u8(held === undefined ? 0 : 1)
+  if (held !== undefined) {
+    writeList(
+      writer,
+      held,
+      () => 12,
+      ({ partition, token }) => {
+        writer.varint(partition)
+        writeToken(writer, token)
+      },
+    )
+  }
+  return writer.finish()
+}
+
+export function decodeReceiveRequest(bytes: Uint8Array): ReceiveRequest {
+  const reader = openMessage(bytes)
+  const request = {
+    topicId: reader.string(64),
+    group: reader.string(256),
+    generation: reader.varint(),
+    consumer: reader.string(512),
+    lease: reader.varint(),
+    maxMessages: reader.varint(),
+    maxBytes: reader.varint(),
+    wait: readOptional(reader),
+  }
+  const held = reader.u8() === 1 ? readList<HeldToken>(bytes, reader, readHeld) : undefined
+  return { ...request, held }
+}
+
+export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Array {
+  const writer = beginMessage(64 + deliveries.reduce((sum, delivery) => sum + sizeOf(delivery), 0))
+  writeList(writer, deliveries, sizeOf, (delivery) => {
+    writer.varint(delivery.partition)
+    writeToken(writer, delivery.token)
+    writeList(
+      writer,
+      delivery.batches,
+      (batch) => batch.records.length + BATCH_OVERHEAD,
+      (batch) => writeBatch(writer, batch),
+    )
+  })
+  return writer.finish()
+}
+
+/** The records are views on `bytes`. */
+export function decodeReceiveResponse(bytes: Uint8Array): ReceiveResponse {
+  const deliveries = readList<Delivery>(bytes, openMessage(bytes), (block) => ({
+    partition: block.varint(),
+    token: readToken(block),
+    batches: readList<DeliveredBatch>(bytes, block, readBatch),
+  }))
+  return { deliveries }
+}
+
+export function writeToken(writer: ByteWriter, token: LeaseToken): void {
+  writer.varint(token.epoch)
+  writer.varint(token.index)
+  writer.varint(token.slot)
+}
+
+export function readToken(reader: ByteReader): LeaseToken {
+  return { epoch: reader.varint(), index: reader.varint(), slot: reader.varint() }
+}
+
+function readHeld(block: ByteReader): HeldToken {
+  return { partition: block.varint(), token: readToken(block) }
+}
+
+function writeBatch(writer: ByteWriter, batch: DeliveredBatch): void {
+  writer.varint(batch.baseOffset)
+  writer.bytes(batch.records)
+  writeRanges(writer, batch.ranges)
+  writer.varint(batch.deliveryCounts.length)
+  for (const number of batch.deliveryCounts) writer.varint(number)
+}
+
+function readBatch(block: ByteReader): DeliveredBatch {
+  const baseOffset = block.varint()
+  const records = block.bytes()
+  const ranges = readRanges(block)
+  const deliveryCounts: number[] = []
+  for (let left = block.varint(); left > 0; left--) deliveryCounts.push(block.varint())
+  return { baseOffset, records, ranges, deliveryCounts }
+}
+
+function sizeOf({ batches }: Delivery): number {
+  return batches.reduce((sum, { records }) => sum + records.length + BATCH_OVERHEAD, 32)
+}

@@ -1,0 +1,18 @@
+import type { Send } from './send.js'
+
+/** `fetch`, wherever there is one. */
+export const fetchSend: Send = async ({ method, origin, path, headers, body, signal, timeout }) => {
+  const limit = AbortSignal.timeout(timeout)
+  const response = await fetch(origin + path, {
+    method,
+    headers,
+    body: (body ?? null) as NonNullable<RequestInit['body']> | null,
+    signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    redirect: 'error',
+  })
+  return {
+    status: response.status,
+    type: response.headers.get('content-type') ?? '',
+    body: new Uint8Array(await response.arrayBuffer()),
+  }
+}

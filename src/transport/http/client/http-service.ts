@@ -1,0 +1,232 @@
+import { abortedError, isPortalError, PortalError } from '../../../core/errors.js'
+import type { BrokerService, CallOptions, Position } from '../../../protocol/service.js'
+import { decodeProduceResponse, encodeProduceRequest } from '../../../protocol/wire/produce.js'
+import { decodeReadResponse } from '../../../protocol/wire/read.js'
+import { decodeReceiveResponse, encodeReceiveRequest } from '../../../protocol/wire/receive.js'
+import { decodeSettleResponse, encodeSettleRequest } from '../../../protocol/wire/settle.js'
+import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
+import type { Clock } from '../../../runtime/runtime.js'
+import type { Send } from './send.js'
+
+export interface HttpServiceOptions {
+  readonly send: Send
+  readonly clock: Clock
+  /** Sent with every request. */
+  readonly headers: () => Readonly<Record<string, string>>
+  /** Milliseconds without an answer, beyond what the call itself waits, after which the broker counts as gone. */
+  readonly timeout: number
+}
+
+/** How long one request sleeps at the server: shorter than proxies cut what is silent. */
+const WAIT = 25_000
+
+const JSON_TYPE = 'application/json'
+const DATES = new Set(['createdAt', 'appendedAt', 'until'])
+const utf8 = new TextDecoder()
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+/** A broker at the other end of a network. `url`: its own, or that of a path below which something else passes requests on to it. */
+export function httpService(url: string, options: HttpServiceOptions): BrokerService {
+  const { send, clock, timeout } = options
+  const { origin, pathname } = new URL(url)
+  const prefix = pathname.replace(/\/+$/, '')
+
+  async function exchange(
+    method: string,
+    path: string,
+    body: Uint8Array | object | undefined,
+    call: CallOptions | undefined,
+    wait = 0,
+  ): Promise<Uint8Array | undefined> {
+    const signal = call?.signal
+    if (signal?.aborted) throw abortedError(`${method} ${path}`, signal)
+    const isBinary = body instanceof Uint8Array
+    const type = isBinary ? WIRE_TYPE : JSON_TYPE
+    const headers = body === undefined ? options.headers() : { ...options.headers(), 'content-type': type }
+    const sent = isBinary || body === undefined ? body : JSON.stringify(body)
+    const request = {
+      method,
+      origin,
+      path: prefix + path,
+      headers,
+      body: sent,
+      signal,
+      timeout: timeout + wait,
+    }
+    const response = await send(request).catch((cause) => {
+      throw signal?.aborted ? abortedError(`${method} ${path}`, signal) : unreachable(url, cause)
+    })
+    if (response.status === 204) return undefined
+    if (response.status < 300) return response.body
+    throw problemOf(url, response.status, response.body)
+  }
+
+  async function ask<T>(
+    method: string,
+    path: string,
+    body?: object | undefined,
+    call?: CallOptions | undefined,
+    wait?: number,
+  ): Promise<T> {
+    const bytes = await exchange(method, path, body, call, wait)
+    return (bytes === undefined ? undefined : parse(url, bytes)) as T
+  }
+
+  /** Asks again and again, each time for a while, until there is an answer or `wait` is over. */
+  async function sleep<T>(
+    wait: number | undefined,
+    once: (wait: number) => Promise<T>,
+    isAnswer: (value: T) => boolean,
+  ): Promise<T> {
+    const end = clock.monotonic() + (wait ?? Number.POSITIVE_INFINITY)
+    for (;;) {
+      const left = Math.max(0, end - clock.monotonic())
+      const value = await once(Math.ceil(Math.min(left, WAIT)))
+      if (isAnswer(value) || left <= WAIT) return value
+    }
+  }
+
+  const topic = (name: string) => `/topics/${encodeURIComponent(name)}`
+  const group = (name: { readonly topic: string; readonly group: string }) =>
+    `${topic(name.topic)}/groups/${encodeURIComponent(name.group)}`
+  const lock = (name: string, token?: number) =>
+    `/locks/${encodeURIComponent(name)}${token === undefined ? '' : `/${token}`}`
+
+  return {
+    async produce({ acks, batches }, call) {
+      const body = encodeProduceRequest(
+        acks,
+        batches.map((batch) => ({ ...batch, packing: 0 })),
+      )
+      return decodeProduceResponse(expected(url, await exchange('POST', '/messages', body, call)))
+    },
+    joinGroup: ({ from, settings, create, ...name }, call) =>
+      ask('PUT', group(name), { ...settings, from: from && toText(from), create }, call),
+    receive(request, call) {
+      const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/receive`
+      let { held } = request
+      const once = async (wait: number) => {
+        const body = encodeReceiveRequest({ ...request, held, wait })
+        held = undefined
+        return decodeReceiveResponse(expected(url, await exchange('POST', path, body, call, wait)))
+      }
+      return sleep(request.wait, once, ({ deliveries }) => deliveries.length > 0)
+    },
+    async settle(request, call) {
+      const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/settle`
+      return decodeSettleResponse(
+        expected(url, await exchange('POST', path, encodeSettleRequest(request), call)),
+      )
+    },
+    read({ topicId, partition, offset, maxBytes, wait = 0 }, call) {
+      const once = async (some: number) => {
+        const query = toQuery({ offset, maxBytes, wait: some })
+        const path = `${topic(`~${topicId}`)}/partitions/${partition}/messages${query}`
+        return decodeReadResponse(expected(url, await exchange('GET', path, undefined, call, some)))
+      }
+      return sleep(wait, once, ({ batches, nextOffset }) => batches.length > 0 || nextOffset > offset)
+    },
+    findOffset: ({ topicId, partition, at }, call) =>
+      ask(
+        'GET',
+        `${topic(`~${topicId}`)}/partitions/${partition}/offset${toQuery({ at: toText(at) })}`,
+        undefined,
+        call,
+      ),
+    createTopic: ({ name, config }, call) => ask('POST', '/topics', { name, ...config }, call),
+    listTopics: async (call) => (await ask<{ topics: [] }>('GET', '/topics', undefined, call)).topics,
+    findTopic({ name, create, wait = 0 }, call) {
+      const path = `${topic(name)}/route`
+      const once = (some: number) =>
+        ask<never>('GET', `${path}${toQuery({ create, wait: some })}`, undefined, call, some).catch(
+          (error) => {
+            if (isPortalError(error, 'TOPIC_NOT_FOUND')) return error
+            throw error
+          },
+        )
+      return sleep<object>(wait, once, (found) => !(found instanceof Error)).then((found) => {
+        if (found instanceof Error) throw found
+        return found as never
+      })
+    },
+    describeTopic: ({ name }, call) => ask('GET', topic(name), undefined, call),
+    updateTopic: ({ name, patch }, call) => ask('PATCH', topic(name), patch, call),
+    addPartitions: ({ name, partitions }, call) =>
+      ask('PUT', `${topic(name)}/partitions`, { partitions }, call),
+    deleteTopic: ({ name }, call) => ask('DELETE', topic(name), undefined, call),
+    listGroups: async (request, call) =>
+      (await ask<{ groups: [] }>('GET', `${topic(request.topic)}/groups`, undefined, call)).groups,
+    describeGroup: (name, call) => ask('GET', group(name), undefined, call),
+    updateGroup: ({ patch, ...name }, call) => ask('PATCH', group(name), patch, call),
+    pauseGroup: (name, call) => ask('POST', `${group(name)}/pause`, undefined, call),
+    resumeGroup: (name, call) => ask('POST', `${group(name)}/resume`, undefined, call),
+    seekGroup: ({ to, ...name }, call) => ask('POST', `${group(name)}/seek`, { to: toText(to) }, call),
+    deleteGroup: (name, call) => ask('DELETE', group(name), undefined, call),
+    explain: ({ partition, offset, ...name }, call) =>
+      ask('GET', `${group(name)}/explain${toQuery({ partition, offset })}`, undefined, call),
+    describeCluster: (call) => ask('GET', '/cluster', undefined, call),
+    acquireLock({ name, ttl, wait }, call) {
+      const once = (some: number) =>
+        ask<{ token: number } | undefined>('POST', lock(name), { ttl, wait: some }, call, some)
+      return sleep(wait, once, (grant) => grant !== undefined)
+    },
+    renewLock: ({ name, token }, call) => ask('PUT', lock(name, token), undefined, call),
+    releaseLock: ({ name, token }, call) => ask('DELETE', lock(name, token), undefined, call),
+  }
+}
+
+function toText(at: Position): string | number {
+  if (typeof at === 'string') return at
+  return 'offset' in at ? at.offset : new Date(at.time).toISOString()
+}
+
+function toQuery(query: Query): string {
+  const parts = Object.entries(query).filter(([, value]) => value !== undefined)
+  return parts.length === 0
+    ? ''
+    : `?${parts.map(([name, value]) => `${name}=${encodeURIComponent(value!)}`).join('&')}`
+}
+
+function parse(url: string, bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8.decode(bytes), (name, value) =>
+      DATES.has(name) && typeof value === 'string' ? new Date(value) : value,
+    )
+  } catch (cause) {
+    throw unreachable(url, cause)
+  }
+}
+
+function expected(url: string, bytes: Uint8Array | undefined): Uint8Array {
+  if (bytes === undefined) throw unreachable(url, 'an empty answer')
+  return bytes
+}
+
+/** Whatever went wrong on the way: the call may have been carried out or not. */
+function unreachable(url: string, cause: unknown): PortalError {
+  const error = cause as
+    | { code?: string; message?: string; cause?: { code?: string; message?: string } }
+    | undefined
+  const why = error?.cause?.code ?? error?.code ?? error?.cause?.message ?? error?.message ?? String(cause)
+  return new PortalError('DISCONNECTED', `The broker at ${url} cannot be reached: ${why}.`, { cause })
+}
+
+/** An answer that says no, as the error that it was at the broker. */
+function problemOf(url: string, status: number, body: Uint8Array): PortalError {
+  let problem: { code?: never; detail?: string; retriable?: boolean } = {}
+  try {
+    problem = JSON.parse(utf8.decode(body))
+  } catch {
+    // Something between us and the broker has answered.
+  }
+  const { code, detail = '', retriable } = problem
+  if (code === undefined)
+    return new PortalError(
+      'DISCONNECTED',
+      `What answers at ${url} is no broker of portal-mq: status ${status}.`,
+    )
+  // It stops, and comes back or another does: for who is elsewhere that is a bad connection.
+  if (code === 'CLOSED') return new PortalError('DISCONNECTED', `The broker at ${url} stops: ${detail}`)
+  return new PortalError(code, detail, { retriable: retriable || code === 'STORAGE_FAILED' })
+}

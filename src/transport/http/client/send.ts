@@ -1,0 +1,22 @@
+/** One request, for whatever carries it: undici in Node, `fetch` elsewhere. */
+export interface SendRequest {
+  readonly method: string
+  /** Of the server, without a slash at the end. */
+  readonly origin: string
+  /** With its query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array | string | undefined
+  readonly signal: AbortSignal | undefined
+  /** Milliseconds without an answer after which the server counts as gone. */
+  readonly timeout: number
+}
+
+export interface SendResponse {
+  readonly status: number
+  readonly type: string
+  readonly body: Uint8Array
+}
+
+/** Carries one request. Rejects, whatever the reason, when there is no complete answer; never retries by itself. */
+export type Send = (request: SendRequest) => Promise<SendResponse>

@@ -1,0 +1,183 @@
+import { isPortalError, PortalError } from '../../core/errors.js'
+import type { Logger } from '../../protocol/connection.js'
+import type { Authorize, BrokerService } from '../../protocol/service.js'
+import type { Runtime } from '../../runtime/runtime.js'
+import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
+import { toProblem } from './problem.js'
+import type { Context, Route } from './route.js'
+import { Router } from './router.js'
+import { checkSchema, type Schema } from './schema.js'
+
+export interface DispatchOptions {
+  readonly routes: readonly Route[]
+  readonly runtime: Runtime
+  readonly logger: Logger
+  /** The largest body, in bytes. */
+  readonly maxBodyBytes: number
+  /** Lets a request in, with what its caller may do; rejects with UNAUTHENTICATED, QUOTA_EXCEEDED. Undefined: everybody may do everything. */
+  readonly admit?: ((request: HttpRequest) => Promise<Admission>) | undefined
+}
+
+/** A request that was let in. */
+export interface Admission {
+  /** Who asks, for logs; undefined: nobody knows. */
+  readonly principal: string | undefined
+  readonly authorize: Authorize | undefined
+  /** Its answer is complete. */
+  done(): void
+}
+
+const OPEN: Admission = { principal: undefined, authorize: undefined, done() {} }
+
+/** A handler that serves a broker: finds the route, checks what came, calls, and turns errors into problems. */
+export function createDispatcher(service: BrokerService, options: DispatchOptions): HttpHandler {
+  const router = new Router(options.routes)
+  return async (request) => {
+    try {
+      const match = router.match(request.method, request.path)
+      if (match === undefined) return notFound(request)
+      if ('allowed' in match) return notAllowed(request, match.allowed)
+      const { route, params } = match
+      const admission = route.open || !options.admit ? OPEN : await options.admit(request)
+      try {
+        const call = { signal: request.signal, authorize: admission.authorize }
+        return await route.handle({
+          service,
+          call,
+          runtime: options.runtime,
+          request,
+          params,
+          query: readQuery(route, request.query),
+          ...bodyOf(route, request, options.maxBodyBytes),
+          wants: (...types) => preferred(request.header('accept'), types),
+        })
+      } finally {
+        admission.done()
+      }
+    } catch (error) {
+      if (!isPortalError(error)) logUnforeseen(options.logger, request, error)
+      return toProblem(error)
+    }
+  }
+}
+
+function logUnforeseen(logger: Logger, { method, path }: HttpRequest, err: unknown): void {
+  logger.error({ method, path, err }, `${method} ${path} failed in an unforeseen way.`)
+}
+
+function notFound({ method, path }: HttpRequest): HttpResponse {
+  const error = new PortalError(
+    'INVALID_ARGUMENT',
+    `There is nothing at ${method} ${path.slice(0, 200)}. GET /openapi.json lists what there is.`,
+  )
+  return toProblem(error, { status: 404 })
+}
+
+function notAllowed({ method, path }: HttpRequest, allowed: readonly string[]): HttpResponse {
+  const error = new PortalError(
+    'INVALID_ARGUMENT',
+    `${path.slice(0, 200)} takes ${allowed.join(', ')}, not ${method}.`,
+  )
+  return toProblem(error, { status: 405, headers: { allow: allowed.join(', ') } })
+}
+
+/** The query's parameters by the route's schemas. Unknown ones are refused: a misspelt one would be ignored silently. */
+function readQuery(route: Route, query: URLSearchParams): Record<string, unknown> {
+  const values: Record<string, unknown> = {}
+  const schemas = route.query ?? {}
+  for (const [name, text] of query) {
+    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined
+    if (schema === undefined) {
+      const known = Object.keys(schemas).join(', ') || 'none'
+      throw new PortalError(
+        'INVALID_ARGUMENT',
+        `There is no query parameter '${name.slice(0, 64)}' here. Known: ${known}.`,
+      )
+    }
+    const value = readValue(schema, text)
+    checkSchema(schema, value, `The query parameter '${name}'`)
+    values[name] = value
+  }
+  return values
+}
+
+function readValue(schema: Schema, text: string): unknown {
+  if ((schema.type === 'integer' || schema.type === 'number') && /^-?\d+(\.\d+)?$/.test(text))
+    return Number(text)
+  if (schema.type === 'boolean' && (text === 'true' || text === '')) return true
+  if (schema.type === 'boolean' && text === 'false') return false
+  return text
+}
+
+function bodyOf(
+  route: Route,
+  request: HttpRequest,
+  maxBytes: number,
+): Pick<Context, 'type' | 'bytes' | 'json'> {
+  const type = (request.header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase()
+  const bytes = () => {
+    checkType(route, type)
+    return request.body(maxBytes)
+  }
+  return {
+    type,
+    bytes,
+    async json() {
+      if (type === '' && route.bodyOptional) return undefined
+      const body = await bytes()
+      if (body.length === 0 && route.bodyOptional) return undefined
+      const value = parseJson(body)
+      const schema = route.body?.[type]
+      if (schema) checkSchema(schema, value, 'The body')
+      return value
+    },
+  }
+}
+
+function checkType(route: Route, type: string): void {
+  const types = Object.keys(route.body ?? {})
+  if (types.includes(type) || (types.includes('*/*') && type !== '')) return
+  const got = type === '' ? 'no content type' : `the content type ${type.slice(0, 64)}`
+  const wanted = types.join(', ')
+  throw new PortalError(
+    'UNSUPPORTED',
+    `The body has ${got}; ${wanted} can be read here. With curl: -H 'content-type: ${types[0] ?? 'application/json'}'.`,
+  )
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+export function parseJson(bytes: Uint8Array): unknown {
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    throw new PortalError('INVALID_ARGUMENT', 'The body is not UTF-8.')
+  }
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.slice(0, 200) : ''
+    throw new PortalError('INVALID_ARGUMENT', `The body is not JSON: ${why}`)
+  }
+}
+
+/** The first of `types` if nothing is said; else the one that stands first in `accept`, by its quality. */
+function preferred(accept: string | undefined, types: readonly string[]): string {
+  if (accept === undefined) return types[0]!
+  let best: string | undefined
+  let most = 0
+  for (const part of accept.split(',')) {
+    const [range = '', ...parameters] = part.split(';').map((one) => one.trim().toLowerCase())
+    const given = parameters.find((one) => one.startsWith('q='))
+    const quality = given === undefined ? 1 : Number(given.slice(2)) || 0
+    const found = types.find(
+      (type) => range === '*/*' || range === type || range === `${type.split('/')[0]}/*`,
+    )
+    if (found !== undefined && quality > most) {
+      best = found
+      most = quality
+    }
+  }
+  return best ?? types[0]!
+}

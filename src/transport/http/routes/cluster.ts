@@ -1,0 +1,15 @@
+import { json } from '../exchange.js'
+import type { Route } from '../route.js'
+import { answer } from './schemas.js'
+
+export const clusterRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/cluster',
+    id: 'describeCluster',
+    tag: 'Cluster',
+    summary: 'The brokers, and how much they hold.',
+    answers: { 200: answer('The cluster.') },
+    handle: async ({ service, call }) => json(await service.describeCluster(call)),
+  },
+]

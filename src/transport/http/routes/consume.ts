@@ -1,0 +1,262 @@
+import { PortalError } from '../../../core/errors.js'
+import { murmur2 } from '../../../core/murmur2.js'
+import { RecordBatchView } from '../../../core/record-batch-view.js'
+import type { Delivery, ReceiveResponse, Settlement, SettleOutcome } from '../../../protocol/service.js'
+import { decodeReceiveRequest, encodeReceiveResponse } from '../../../protocol/wire/receive.js'
+import { decodeSettleRequest, encodeSettleResponse } from '../../../protocol/wire/settle.js'
+import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
+import { randomId } from '../../../runtime/runtime.js'
+import { binary, type HttpResponse, json, noContent } from '../exchange.js'
+import { formatLease, type LeaseText, parseLease } from '../lease-text.js'
+import { MESSAGE_OUTPUT, toMessageOutput } from '../message-json.js'
+import type { Context, Route } from '../route.js'
+import type { Schema } from '../schema.js'
+import { JOIN, join } from './groups.js'
+import { answer, COUNT, JSON_TYPE, LONGEST_WAIT, NOTHING, POSITIVE, WAIT } from './schemas.js'
+
+const tag = 'Messages'
+const MOST = 1_000
+const LEASE = 30_000
+const LONGEST_LEASE = 86_400_000
+
+const RECEIVED: Schema = {
+  ...MESSAGE_OUTPUT,
+  properties: {
+    ...MESSAGE_OUTPUT.properties,
+    deliveryCount: { type: 'integer', description: '1 for the first delivery to this group.' },
+    lease: { type: 'string', description: 'What settling it takes.' },
+  },
+}
+
+export const consumeRoutes: readonly Route[] = [
+  {
+    method: 'POST',
+    path: '/topics/{topic}/groups/{group}/receive',
+    id: 'receive',
+    tag,
+    summary: 'Leases messages to the caller, or waits for one; makes the group if there is none.',
+    description:
+      'Each message is the caller’s alone until its lease ends: settle it with `ack`, `nack` or `reject` and its `lease`, else it comes back to the group.',
+    bodyOptional: true,
+    body: {
+      [JSON_TYPE]: {
+        type: 'object',
+        additionalProperties: false,
+        properties: {
+          max: { ...POSITIVE, maximum: MOST, description: 'The most messages. Default: 1.' },
+          wait: WAIT,
+          lease: {
+            type: 'integer',
+            minimum: 10,
+            maximum: LONGEST_LEASE,
+            description: 'Milliseconds for which they are the caller’s. Default: 30,000.',
+          },
+          consumer: {
+            type: 'string',
+            pattern: '^[A-Za-z0-9._-]{1,249}$',
+            description: 'Who asks. Default: somebody new each time.',
+          },
+          ...JOIN,
+        },
+      },
+      [WIRE_TYPE]: undefined,
+    },
+    answers: {
+      200: {
+        description: 'The messages; none at the end of the wait.',
+        content: {
+          [JSON_TYPE]: { type: 'object', properties: { messages: { type: 'array', items: RECEIVED } } },
+          [WIRE_TYPE]: undefined,
+        },
+      },
+    },
+    handle: (context) => (context.type === WIRE_TYPE ? receiveBatches(context) : receiveMessages(context)),
+  },
+  {
+    method: 'POST',
+    path: '/topics/{topic}/groups/{group}/settle',
+    id: 'settle',
+    tag,
+    summary: 'Ends or extends leases: what clients of this package send.',
+    body: { [WIRE_TYPE]: undefined },
+    answers: { 200: { description: 'Which leases were lost before.', content: { [WIRE_TYPE]: undefined } } },
+    async handle(context) {
+      const request = decodeSettleRequest(await context.bytes())
+      return binary(WIRE_TYPE, encodeSettleResponse(await context.service.settle(request, context.call)))
+    },
+  },
+  settleRoute('ack', 'Done: the messages are never delivered to the group again.'),
+  settleRoute('nack', 'Failed: the messages come back after `delay`, or go to the dead letters in the end.', {
+    delay: { ...COUNT, description: 'Milliseconds until they may come back. Default: the group’s backoff.' },
+    reason: { type: 'string', maxLength: 1_000 },
+  }),
+  settleRoute('reject', 'They can never succeed: the messages go to the dead letters now.', {
+    reason: { type: 'string', maxLength: 1_000 },
+  }),
+  settleRoute('release', 'Given back unhandled: nothing is counted.'),
+  settleRoute('extend', 'Their leases end `duration` milliseconds from now.', {
+    duration: { ...POSITIVE, maximum: LONGEST_LEASE, description: 'Milliseconds. Default: 30,000.' },
+  }),
+]
+
+async function receiveBatches(context: Context): Promise<HttpResponse> {
+  const request = decodeReceiveRequest(await context.bytes())
+  const wait = Math.min(request.wait ?? LONGEST_WAIT, LONGEST_WAIT)
+  const { service, call } = context
+  const response = await service.receive({ ...request, wait }, call)
+  return {
+    ...binary(WIRE_TYPE, encodeReceiveResponse(response)),
+    undo: () =>
+      giveBack(context, request.topicId, request.group, request.generation, request.consumer, response),
+  }
+}
+
+interface ReceiveInput {
+  readonly max?: number
+  readonly wait?: number
+  readonly lease?: number
+  readonly consumer?: string
+  readonly from?: string | number
+}
+
+async function receiveMessages(context: Context): Promise<HttpResponse> {
+  const input = ((await context.json()) ?? {}) as ReceiveInput
+  const { max = 1, wait = 0, lease = LEASE, from, ...rest } = input
+  const { consumer = randomId(context.runtime.random, 8), ...settings } = rest
+  const joined = await join(context, settings, from, true)
+  const { group } = context.params as { group: string }
+  const { topicId, generation } = joined
+  const request = { topicId, group, generation, consumer, lease, maxMessages: max, maxBytes: 16 << 20, wait }
+  const response = await context.service.receive(request, context.call)
+  const messages = response.deliveries.flatMap((delivery) =>
+    messagesOf(delivery, topicId, generation, consumer),
+  )
+  return {
+    ...json({ messages }),
+    undo: () => giveBack(context, topicId, group, generation, consumer, response),
+  }
+}
+
+function messagesOf(delivery: Delivery, topicId: string, generation: number, consumer: string): object[] {
+  const { partition, token, batches } = delivery
+  return batches.flatMap(({ baseOffset, records, ranges, deliveryCounts }) => {
+    const view = new RecordBatchView(records)
+    const counts = new Map<number, number>()
+    for (let at = 0; at < deliveryCounts.length; at += 2)
+      counts.set(deliveryCounts[at]!, deliveryCounts[at + 1]!)
+    const messages: object[] = []
+    for (let at = 0; at < ranges.length; at += 2) {
+      for (let offset = ranges[at]!; offset < ranges[at + 1]!; offset++) {
+        messages.push({
+          ...toMessageOutput(view, offset - baseOffset, partition, offset),
+          deliveryCount: counts.get(offset) ?? 1,
+          lease: formatLease({ topicId, generation, partition, offset, token, consumer }),
+        })
+      }
+    }
+    return messages
+  })
+}
+
+/** The caller has gone without its answer: nobody knows of these leases. */
+function giveBack(
+  { service }: Context,
+  topicId: string,
+  group: string,
+  generation: number,
+  consumer: string,
+  { deliveries }: ReceiveResponse,
+): void {
+  const settlements = deliveries.map(({ partition, token, batches }): Settlement => {
+    return { partition, token, outcome: 'release', ranges: batches.flatMap((batch) => batch.ranges) }
+  })
+  if (settlements.length === 0) return
+  service.settle({ topicId, group, generation, consumer, settlements }).catch(() => {})
+}
+
+function settleRoute(
+  outcome: SettleOutcome,
+  summary: string,
+  properties: Readonly<Record<string, Schema>> = {},
+): Route {
+  return {
+    method: 'POST',
+    path: `/topics/{topic}/groups/{group}/${outcome}`,
+    id: `${outcome}Messages`,
+    tag,
+    summary,
+    body: {
+      [JSON_TYPE]: {
+        type: 'object',
+        required: ['leases'],
+        additionalProperties: false,
+        properties: {
+          leases: { type: 'array', items: { type: 'string', maxLength: 512 }, minItems: 1, maxItems: MOST },
+          ...properties,
+        },
+      },
+    },
+    answers: {
+      204: NOTHING,
+      409: answer('Some leases were lost before: `lost` names them. The others are settled.'),
+    },
+    handle: (context) => settleMessages(context, outcome),
+  }
+}
+
+interface SettleInput {
+  readonly leases: readonly string[]
+  readonly delay?: number
+  readonly duration?: number
+  readonly reason?: string
+}
+
+async function settleMessages(context: Context, outcome: SettleOutcome): Promise<HttpResponse> {
+  const input = (await context.json()) as SettleInput
+  const leases = [...new Set(input.leases)].map((text) => ({ text, ...parseLease(text) }))
+  const delay = outcome === 'extend' ? (input.duration ?? LEASE) : input.delay
+  const lost: string[] = []
+  const shares = new Map<string, typeof leases>()
+  for (const lease of leases) {
+    const key = `${lease.topicId}~${lease.generation}~${lease.consumer}`
+    shares.set(key, [...(shares.get(key) ?? []), lease])
+  }
+  await Promise.all(
+    [...shares.values()].map(async (share) => {
+      const { topicId, generation, consumer } = share[0]!
+      const sorted = share.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+      const settlements = sorted.map(({ partition, token, offset }): Settlement => {
+        return { partition, token, outcome, ranges: [offset, offset + 1], delay, reason: input.reason }
+      })
+      const number = numberOf(context, outcome, delay, sorted)
+      const request = { topicId, group: context.params.group!, generation, consumer, number, settlements }
+      const response = await context.service.settle(request, context.call)
+      response.lost.forEach((ranges, at) => {
+        if (ranges.length > 0) lost.push(sorted[at]!.text)
+      })
+    }),
+  )
+  if (lost.length === 0) return noContent()
+  const error = new PortalError(
+    'LEASE_LOST',
+    `${lost.length} of ${leases.length} leases were lost: they took too long, or the group was moved. Their messages are delivered again.`,
+  )
+  const { code, message: detail, retriable } = error
+  return {
+    ...json({ code, status: 409, detail, retriable, lost }, 409),
+    headers: { 'content-type': 'application/problem+json' },
+  }
+}
+
+/** The same for the same request sent again: it is answered as it was the first time. */
+function numberOf(
+  { runtime }: Context,
+  outcome: SettleOutcome,
+  delay: number | undefined,
+  leases: readonly (LeaseText & { readonly text: string })[],
+): number | undefined {
+  // An extension sent again extends again.
+  if (outcome === 'extend') return undefined
+  const bytes = new TextEncoder().encode([outcome, delay, ...leases.map(({ text }) => text)].join(' '))
+  return runtime.crc32(bytes) * 2 ** 20 + (murmur2(bytes) & 0xfffff)
+}

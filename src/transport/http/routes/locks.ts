@@ -1,0 +1,79 @@
+import { checkName } from '../../../core/names.js'
+import { json, noContent } from '../exchange.js'
+import type { Context, Route } from '../route.js'
+import { numberOf } from './names.js'
+import { answer, JSON_TYPE, NOTHING, POSITIVE, WAIT } from './schemas.js'
+
+const tag = 'Locks'
+
+export const lockRoutes: readonly Route[] = [
+  {
+    method: 'POST',
+    path: '/locks/{lock}',
+    id: 'acquireLock',
+    tag,
+    summary: 'Takes a lock, or waits for it.',
+    description: 'The token rises with every holder: whatever the lock protects refuses lower ones.',
+    bodyOptional: true,
+    body: {
+      [JSON_TYPE]: {
+        type: 'object',
+        additionalProperties: false,
+        properties: {
+          ttl: {
+            ...POSITIVE,
+            description: 'Milliseconds that it lasts from its last renewal. Default: 10,000.',
+          },
+          wait: WAIT,
+        },
+      },
+    },
+    answers: {
+      200: answer('Its token.'),
+      204: { description: 'Somebody else had it to the end of the wait.' },
+    },
+    async handle(context) {
+      const { service, call } = context
+      const { ttl = 10_000, wait = 0 } = ((await context.json()) ?? {}) as { ttl?: number; wait?: number }
+      const name = nameOf(context)
+      const grant = await service.acquireLock({ name, ttl, wait }, call)
+      if (!grant) return noContent()
+      const undo = () => void service.releaseLock({ name, token: grant.token }).catch(() => {})
+      return { ...json(grant), undo }
+    },
+  },
+  {
+    method: 'PUT',
+    path: '/locks/{lock}/{token}',
+    id: 'renewLock',
+    tag,
+    summary: 'Lets a lock last its time to live from now.',
+    answers: { 204: NOTHING },
+    async handle(context) {
+      await context.service.renewLock(
+        { name: nameOf(context), token: numberOf(context, 'token') },
+        context.call,
+      )
+      return noContent()
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/locks/{lock}/{token}',
+    id: 'releaseLock',
+    tag,
+    summary: 'Gives a lock to the next; also if it was lost before.',
+    answers: { 204: NOTHING },
+    async handle(context) {
+      await context.service.releaseLock(
+        { name: nameOf(context), token: numberOf(context, 'token') },
+        context.call,
+      )
+      return noContent()
+    },
+  },
+]
+
+function nameOf({ params }: Context): string {
+  return checkName('lock', params.lock)
+}

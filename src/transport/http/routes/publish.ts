@@ -1,0 +1,234 @@
+import { PortalError } from '../../../core/errors.js'
+import { partitionForKey } from '../../../core/murmur2.js'
+import { checkTopicName } from '../../../core/names.js'
+import { RecordBatchBuilder, type RecordInput } from '../../../core/record-batch-builder.js'
+import { encodeUtf8 } from '../../../core/utf8.js'
+import type { ProduceBatch, ProduceResult, TopicRoute } from '../../../protocol/service.js'
+import { decodeProduceRequest, encodeProduceResponse } from '../../../protocol/wire/produce.js'
+import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
+import { parseJson } from '../dispatch.js'
+import { binary, type HttpResponse, json } from '../exchange.js'
+import { MESSAGE_INPUT, type MessageInput, toRecordInput } from '../message-json.js'
+import type { Context, Route } from '../route.js'
+import { checkSchema, type Schema } from '../schema.js'
+import { unpack } from '../unpack.js'
+import { topicNameOf } from './names.js'
+import { answer, COUNT, JSON_TYPE, NDJSON_TYPE } from './schemas.js'
+
+const tag = 'Messages'
+const MOST = 10_000
+
+const SENT: Schema = {
+  type: 'object',
+  properties: {
+    partition: { type: 'integer' },
+    offset: { type: 'integer' },
+    timestamp: { type: 'integer' },
+    duplicate: {
+      type: 'boolean',
+      description: 'One with this id was stored before: the offset is that one’s.',
+    },
+  },
+}
+
+export const publishRoutes: readonly Route[] = [
+  {
+    method: 'POST',
+    path: '/topics/{topic}/messages',
+    id: 'publish',
+    tag,
+    summary: 'Stores one message, or several.',
+    description:
+      'JSON: one message `{"value": …, "key": …}`, or `{"messages": […]}`. NDJSON: a message on each line. Any other type: the body is the value, as text if the type begins with text/, else as bytes; key, id and partition are query parameters. A topic that does not exist is made. Answers come when everything is on the disk; a message with an `id` may be sent again.',
+    query: {
+      key: { type: 'string' },
+      id: { type: 'string', minLength: 1, maxLength: 256 },
+      partition: COUNT,
+    },
+    body: {
+      [JSON_TYPE]: {
+        anyOf: [
+          MESSAGE_INPUT,
+          {
+            type: 'object',
+            required: ['messages'],
+            additionalProperties: false,
+            properties: { messages: { type: 'array', items: MESSAGE_INPUT, minItems: 1, maxItems: MOST } },
+          },
+        ],
+      },
+      [NDJSON_TYPE]: MESSAGE_INPUT,
+      'text/plain': { type: 'string' },
+      '*/*': undefined,
+    },
+    answers: {
+      201: answer('Where the message is stored; for several, `{"messages": […]}`, in their order.', SENT),
+      207: answer('Some could not be stored: `error` says why, in their places.'),
+    },
+    handle: publish,
+  },
+  {
+    method: 'POST',
+    path: '/messages',
+    id: 'produce',
+    tag,
+    summary: 'Stores record batches of several partitions: what clients of this package send.',
+    body: { [WIRE_TYPE]: undefined },
+    answers: { 200: { description: 'An outcome for each batch.', content: { [WIRE_TYPE]: undefined } } },
+    async handle(context) {
+      const { acks, batches } = decodeProduceRequest(await context.bytes())
+      const unpacked = await unpack(batches)
+      return binary(
+        WIRE_TYPE,
+        encodeProduceResponse(await context.service.produce({ acks, batches: unpacked }, context.call)),
+      )
+    },
+  },
+]
+
+async function publish(context: Context): Promise<HttpResponse> {
+  const { inputs, isOne } = await readInputs(context)
+  const name = checkTopicName(topicNameOf(context))
+  const now = context.runtime.clock.now()
+  const records = inputs.map((input) => toRecordInput(input, now))
+  const topic = await context.service.findTopic({ name, create: true }, context.call)
+  const cut = cutBatches(topic, inputs, records, context)
+  const { results } = await context.service.produce({ acks: 'all', batches: cut.batches }, context.call)
+  return answerOf(cut, results, records, isOne)
+}
+
+async function readInputs(
+  context: Context,
+): Promise<{ readonly inputs: readonly MessageInput[]; readonly isOne: boolean }> {
+  if (context.type === JSON_TYPE) {
+    const body = (await context.json()) as MessageInput & { readonly messages?: readonly MessageInput[] }
+    if (body.messages) return { inputs: body.messages, isOne: false }
+    return { inputs: [{ ...(context.query as Partial<MessageInput>), ...body }], isOne: true }
+  }
+  if (context.type === 'application/x-www-form-urlencoded') {
+    throw new PortalError(
+      'UNSUPPORTED',
+      "A form cannot be published. With curl say what it is: -H 'content-type: application/json' for JSON, text/plain for text.",
+    )
+  }
+  const bytes = await context.bytes()
+  if (context.type === NDJSON_TYPE) return { inputs: readLines(bytes), isOne: false }
+  const value = context.type.startsWith('text/') ? decodeText(bytes) : bytes
+  return { inputs: [{ ...(context.query as Partial<MessageInput>), value }], isOne: true }
+}
+
+function readLines(bytes: Uint8Array): MessageInput[] {
+  const inputs: MessageInput[] = []
+  for (let start = 0, line = 1; start < bytes.length; line++) {
+    const end = bytes.indexOf(10, start)
+    const stop = end < 0 ? bytes.length : end
+    const piece = bytes.subarray(start, stop)
+    start = stop + 1
+    if (piece.every((byte) => byte === 32 || byte === 13 || byte === 9)) continue
+    const input = parseJson(piece)
+    checkSchema(MESSAGE_INPUT, input, `Line ${line}`)
+    inputs.push(input as MessageInput)
+    if (inputs.length > MOST)
+      throw new PortalError('MESSAGE_TOO_LARGE', `At most ${MOST} messages can be sent in one request.`)
+  }
+  if (inputs.length === 0) throw new PortalError('INVALID_ARGUMENT', 'The body holds no message.')
+  return inputs
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new PortalError('INVALID_ARGUMENT', 'The body is not UTF-8.')
+  }
+}
+
+interface CutBatches {
+  readonly batches: ProduceBatch[]
+  /** For each batch, the places of its messages in the request. */
+  readonly places: number[][]
+}
+
+/** Each message in its partition's batches, in order. */
+function cutBatches(
+  topic: TopicRoute,
+  inputs: readonly MessageInput[],
+  records: readonly RecordInput[],
+  { runtime }: Context,
+): CutBatches {
+  const batches: ProduceBatch[] = []
+  const places: number[][] = []
+  const open = new Map<number, { builder: RecordBatchBuilder; places: number[] }>()
+  const close = (partition: number) => {
+    const batch = open.get(partition)
+    if (!batch) return
+    batches.push({ topicId: topic.topicId, partition, records: batch.builder.seal('', 0, 0) })
+    places.push(batch.places)
+  }
+  // Those that say nothing of where they belong stay together.
+  const any = Math.floor(runtime.random.float() * topic.partitions)
+  records.forEach((record, place) => {
+    const partition = choosePartition(topic, inputs[place]!, any)
+    let batch = open.get(partition)
+    if (!batch?.builder.tryAppend(record)) {
+      close(partition)
+      batch = { builder: new RecordBatchBuilder(runtime.crc32), places: [] }
+      batch.builder.tryAppend(record)
+      open.set(partition, batch)
+    }
+    batch.places.push(place)
+  })
+  for (const partition of open.keys()) close(partition)
+  return { batches, places }
+}
+
+function choosePartition(topic: TopicRoute, input: MessageInput, any: number): number {
+  const { partition } = input
+  if (partition === undefined) {
+    const key = input.key ?? input.id
+    return key === undefined ? any : partitionForKey(encodeUtf8(key), topic.partitions)
+  }
+  if (partition < topic.partitions) return partition
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `Topic ${topic.name} has partitions 0 to ${topic.partitions - 1}, not ${partition}. Nothing was sent.`,
+  )
+}
+
+function answerOf(
+  { batches, places }: CutBatches,
+  results: readonly ProduceResult[],
+  records: readonly RecordInput[],
+  isOne: boolean,
+): HttpResponse {
+  const sent: object[] = new Array(records.length)
+  let failed: PortalError | undefined
+  results.forEach((result, at) => {
+    if (result.error !== undefined) {
+      failed ??= result.error
+      const { code, message: detail, retriable } = result.error
+      for (const place of places[at]!) sent[place] = { error: { code, detail, retriable } }
+      return
+    }
+    let next = 0
+    for (let run = 0; run < result.runs.length; run += 3) {
+      for (let count = 0; count < result.runs[run]!; count++) {
+        const place = places[at]![next++]!
+        const offset = result.runs[run + 1]! + count
+        const duplicate = result.runs[run + 2] === 1
+        sent[place] = {
+          partition: batches[at]!.partition,
+          offset,
+          timestamp: records[place]!.timestamp,
+          duplicate,
+        }
+      }
+    }
+  })
+  if (isOne) {
+    if (failed) throw failed
+    return json(sent[0], 201)
+  }
+  if (failed && sent.every((one) => 'error' in one)) throw failed
+  return json({ messages: sent }, failed ? 207 : 201)
+}
