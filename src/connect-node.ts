@@ -1,0 +1,36 @@
+import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './connect.js'
+import type { ClientTls, UndiciSend } from './transport/http/client/undici-send.js'
+
+export type { ClientTls }
+
+export interface NodeConnectOptions extends ConnectOptions {
+  /** What to trust, and who to be, for https: URLs. @default the system's certificates */
+  readonly tls?: ClientTls | undefined
+}
+
+/**
+ * Connects to a broker, at one of several addresses, over connections that are kept. It returns at once: the first call connects.
+ *
+ * Throws INVALID_ARGUMENT for what is no URL.
+ *
+ * @example
+ * const remote = connect('http://localhost:5000', { token: process.env.PORTAL_MQ_TOKEN })
+ * await new Producer(remote).send('orders', { id: 1 })
+ */
+export function connect(
+  urls: string | readonly string[],
+  options: NodeConnectOptions = {},
+): RemoteConnection {
+  checkConnectOptions(options, ['tls'])
+  const { tls, ...rest } = options
+  let carrier: Promise<UndiciSend> | undefined
+  // Loaded by the first call: whoever embeds a broker and never connects needs none of it.
+  const load = () => {
+    carrier ??= import('./transport/http/client/undici-send.js').then(({ undiciSend }) => undiciSend(tls))
+    return carrier
+  }
+  return new RemoteConnection(urls, rest, {
+    send: async (request) => (await load()).send(request),
+    close: async () => (await carrier)?.close(),
+  })
+}
