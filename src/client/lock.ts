@@ -2,6 +2,7 @@ import { abortedError, isPortalError, PortalError } from '../core/errors.js'
 import { checkName } from '../core/names.js'
 import type { ClientSide, Connection } from '../protocol/connection.js'
 import type { Timer } from '../runtime/runtime.js'
+import { untilItSucceeds } from './backoff.js'
 import { asPortalError, clientSideOf, closedReason } from './client-side.js'
 import { checkOptionNames, durationOption, signalOption } from './options.js'
 
@@ -55,8 +56,13 @@ export class Lock {
     if (this.#side.closed.aborted) throw closedReason(this.#side)
     const askedAt = this.#side.runtime.clock.monotonic()
     const request = { name: this.#name, ttl: this.#ttl, wait }
-    const grant = await this.#side.service.acquireLock(request, { signal }).catch((error) => {
-      throw this.#side.closed.aborted ? closedReason(this.#side) : error
+    const { service, runtime, closed } = this.#side
+    // Whoever waits for the lock waits for a broker that is away, too.
+    const patience = wait === 0 ? 0 : Number.POSITIVE_INFINITY
+    const grant = await untilItSucceeds(runtime, patience, signal ?? closed, () =>
+      service.acquireLock(request, { signal }),
+    ).catch((error) => {
+      throw closed.aborted ? closedReason(this.#side) : error
     })
     if (!grant) return undefined
     if (signal?.aborted) {

@@ -1,7 +1,7 @@
-import type { PortalError } from '../../core/errors.js'
+import { isPortalError, type PortalError } from '../../core/errors.js'
 import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
-import type { ReceiveResponse, SettleOutcome } from '../../protocol/service.js'
+import type { HeldToken, ReceiveRequest, ReceiveResponse, SettleOutcome } from '../../protocol/service.js'
 import type { Timer, Timers } from '../../runtime/runtime.js'
 import { retryDelay } from '../backoff.js'
 import { asPortalError, closedReason } from '../client-side.js'
@@ -53,6 +53,10 @@ export class Engine implements LeaseOwner, KeptHoldings {
   #joining = false
   #retry: Timer | undefined
   #failures = 0
+  /** Receives under way, of loops and of single messages. */
+  #receives = 0
+  /** An answer was lost: it may have granted what nobody knows of. */
+  #answerLost = false
   /** Why the stream broke, until somebody asks. */
   #failure: PortalError | undefined
   #room = PER_TURN
@@ -256,8 +260,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
   #receive(session: Session, maxMessages: number, maxBytes: number): void {
     const controller = new AbortController()
     this.#receiving = controller
-    const request = { ...this.receiveRequest(session), maxMessages, maxBytes }
-    this.side.service.receive(request, { signal: controller.signal }).then(
+    this.receive(session, { maxMessages, maxBytes }, controller.signal).then(
       (response) => {
         this.#receiving = undefined
         this.#failures = 0
@@ -275,9 +278,37 @@ export class Engine implements LeaseOwner, KeptHoldings {
     )
   }
 
-  receiveRequest(session: Session) {
+  /** Asks the broker for messages. After a lost answer, and while no other receive is under way, it says what is held. */
+  async receive(
+    session: Session,
+    wanted: Pick<ReceiveRequest, 'maxMessages' | 'maxBytes' | 'wait'>,
+    signal: AbortSignal,
+  ): Promise<ReceiveResponse> {
     const { group, consumerId, lease } = this.options
-    return { topicId: session.topicId, group, generation: session.generation, consumer: consumerId, lease }
+    const { topicId, generation } = session
+    const recovers = this.#answerLost && this.#receives === 0
+    const held = recovers ? this.#heldTokens(session) : undefined
+    const request = { topicId, group, generation, consumer: consumerId, lease, held, ...wanted }
+    this.#receives++
+    if (recovers) this.#answerLost = false
+    try {
+      return await this.side.service.receive(request, { signal })
+    } catch (error) {
+      // An abort, too, may have crossed an answer on its way.
+      if (isPortalError(error, 'DISCONNECTED', 'TIMEOUT', 'ABORTED')) this.#answerLost = true
+      throw error
+    } finally {
+      this.#receives--
+    }
+  }
+
+  /** The leases whose messages wait, are in hand, or are about to be settled. */
+  #heldTokens(session: Session): HeldToken[] {
+    const leases = new Set<HeldLease>(this.settler.leases())
+    for (const { lease } of this.#held) leases.add(lease)
+    return [...leases]
+      .filter((lease) => lease.session === session)
+      .map(({ partition, token }) => ({ partition, token }))
   }
 
   /** What both loops and `receive` do about an error: true if it is worth another try. */

@@ -22,7 +22,7 @@ export async function receiveOne(
 ): Promise<Message | null> {
   const stop = eitherSignal(engine.ending, signal)
   const deadline = timeout === undefined ? undefined : engine.now() + timeout
-  const { runtime, service } = engine.side
+  const { runtime } = engine.side
   try {
     for (let failures = 1; ; failures++) {
       let session: Session | undefined
@@ -30,8 +30,11 @@ export async function receiveOne(
         session = engine.sessions.current ?? (await joinUntil(engine, deadline, stop.signal))
         if (session === undefined) return null
         const wait = deadline === undefined ? undefined : Math.max(0, deadline - engine.now())
-        const request = { ...engine.receiveRequest(session), maxMessages: 1, maxBytes: MOST_BYTES, wait }
-        const response = await service.receive(request, { signal: stop.signal })
+        const response = await engine.receive(
+          session,
+          { maxMessages: 1, maxBytes: MOST_BYTES, wait },
+          stop.signal,
+        )
         failures = 0
         const [batch] = engine.hold(session, response)
         if (batch !== undefined && !stop.signal.aborted) return engine.handOut(batch) ?? null

@@ -40,6 +40,8 @@ export class Settler {
   readonly #group: string
   readonly #events: SettlerEvents
   #pending: SettleGroup[] = []
+  /** In requests that have no answer yet. */
+  readonly #underWay = new TransientSet<readonly SettleGroup[]>()
   /** A new one for each request: `clear` would keep what it held, as TransientSet says. */
   #byLease = new Map<HeldLease, SettleGroup[]>()
   /** The group that was added to last: mostly the next one's too. */
@@ -110,6 +112,12 @@ export class Settler {
     }
   }
 
+  /** The leases that settlements without an answer are about: the broker may still count them as held. */
+  *leases(): IterableIterator<HeldLease> {
+    for (const { lease } of this.#pending) yield lease
+    for (const groups of this.#underWay) for (const { lease } of groups) yield lease
+  }
+
   /** Resolves when all that was settled before has its answer, whatever is settled meanwhile. */
   async flushed(): Promise<void> {
     // Two rounds: where no request was free in the first, what is pending goes with the second.
@@ -155,8 +163,10 @@ export class Settler {
   }
 
   #post(groups: readonly SettleGroup[]): void {
+    this.#underWay.add(groups)
     const request: Promise<void> = this.#request(groups).then((answer) => {
       this.#requests.delete(request)
+      this.#underWay.delete(groups)
       if ('error' in answer) this.#failed(groups, answer.error)
       else this.#answered(groups, answer.lost, answer.sentAt)
     })

@@ -1,7 +1,11 @@
-import type { BrokerService, Position, ReadResponse } from '../../protocol/service.js'
+import type { ClientSide } from '../../protocol/connection.js'
+import type { Position, ReadResponse } from '../../protocol/service.js'
+import { untilItSucceeds } from '../backoff.js'
 
 /** How much is asked for at a time (bytes). */
 const READ_BYTES = 1 << 20
+/** Milliseconds for which a broker that is away is waited for, by a reader that has an end. */
+export const PATIENCE = 120_000
 
 /** A batch, and which of its offsets are wanted. */
 export interface FetchedBatch {
@@ -14,7 +18,7 @@ export interface FetchedBatch {
 /** Reads one partition, one request ahead of whoever takes. */
 export class PartitionReader {
   readonly partition: number
-  readonly #service: BrokerService
+  readonly #side: ClientSide
   readonly #topicId: string
   readonly #signal: AbortSignal
   /** Where it ends; Infinity when it follows. */
@@ -24,7 +28,7 @@ export class PartitionReader {
   #ready: Promise<PartitionReader> | undefined
 
   private constructor(
-    service: BrokerService,
+    side: ClientSide,
     topicId: string,
     partition: number,
     signal: AbortSignal,
@@ -32,7 +36,7 @@ export class PartitionReader {
     end: number,
   ) {
     this.partition = partition
-    this.#service = service
+    this.#side = side
     this.#topicId = topicId
     this.#signal = signal
     this.#offset = offset
@@ -40,19 +44,20 @@ export class PartitionReader {
   }
 
   static async open(
-    service: BrokerService,
+    side: ClientSide,
     topicId: string,
     partition: number,
     at: Position,
     live: boolean,
     signal: AbortSignal,
   ): Promise<PartitionReader> {
-    const [start, end] = await Promise.all([
-      service.findOffset({ topicId, partition, at }, { signal }),
-      service.findOffset({ topicId, partition, at: 'latest' }, { signal }),
-    ])
+    const find = (position: Position) =>
+      untilItSucceeds(side.runtime, PATIENCE, signal, () =>
+        side.service.findOffset({ topicId, partition, at: position }, { signal }),
+      )
+    const [start, end] = await Promise.all([find(at), find('latest')])
     return new PartitionReader(
-      service,
+      side,
       topicId,
       partition,
       signal,
@@ -88,15 +93,16 @@ export class PartitionReader {
 
   #fetch(): Promise<ReadResponse> {
     if (!this.#next) {
-      this.#next = this.#service.read(
-        {
-          topicId: this.#topicId,
-          partition: this.partition,
-          offset: this.#offset,
-          maxBytes: READ_BYTES,
-          wait: Number.POSITIVE_INFINITY,
-        },
-        { signal: this.#signal },
+      const request = {
+        topicId: this.#topicId,
+        partition: this.partition,
+        offset: this.#offset,
+        maxBytes: READ_BYTES,
+        wait: Number.POSITIVE_INFINITY,
+      }
+      const patience = this.#end === Number.POSITIVE_INFINITY ? this.#end : PATIENCE
+      this.#next = untilItSucceeds(this.#side.runtime, patience, this.#signal, () =>
+        this.#side.service.read(request, { signal: this.#signal }),
       )
       this.#next.catch(() => {})
     }

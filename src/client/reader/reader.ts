@@ -4,9 +4,10 @@ import { RecordBatchView } from '../../core/record-batch-view.js'
 import type { ClientSide, Connection } from '../../protocol/connection.js'
 import type { Position, TopicRoute } from '../../protocol/service.js'
 import { toPosition } from '../admin.js'
+import { untilItSucceeds } from '../backoff.js'
 import { clientSideOf, closedReason } from '../client-side.js'
 import { booleanOption, checkOptionNames, numberOption, signalOption } from '../options.js'
-import { PartitionReader } from './partition-reader.js'
+import { PATIENCE, PartitionReader } from './partition-reader.js'
 import { ReadMessage } from './read-message.js'
 
 export interface ReaderOptions {
@@ -74,14 +75,14 @@ export class Reader<T = unknown> implements AsyncIterable<ReadMessage<T>> {
 
   async *#read(signal: AbortSignal): AsyncGenerator<ReadMessage<T>, void, undefined> {
     const { service, runtime } = this.#side
-    const route = await service.findTopic(
-      { name: this.#topic, wait: this.#live ? Number.POSITIVE_INFINITY : 0 },
-      { signal },
+    const wait = this.#live ? Number.POSITIVE_INFINITY : 0
+    const route = await untilItSucceeds(runtime, PATIENCE, signal, () =>
+      service.findTopic({ name: this.#topic, wait }, { signal }),
     )
     const open = new Set(
       await Promise.all(
         this.#partitions(route).map((partition) =>
-          PartitionReader.open(service, route.topicId, partition, this.#from, this.#live, signal),
+          PartitionReader.open(this.#side, route.topicId, partition, this.#from, this.#live, signal),
         ),
       ),
     )
