@@ -4,7 +4,8 @@ import { builtinModules } from 'node:module'
 const builtin = `^(node:.*|(${builtinModules.join('|')}))$`
 
 /** What chooses an adapter, or hands one to users: the only places that may name one. */
-const choosers = '^src/(create-broker|connect|connect-node|client|http|zookeeper|outbox|testing)\\.ts$|^src/testing/'
+const choosers =
+  '^src/(create-broker|connect|connect-node|client|http|zookeeper|outbox|testing)\\.ts$|^src/testing/'
 const adapters = '^src/(storage/(memory|sqlite)|coordination/(memory|zookeeper)|transport/(in-process|http))'
 
 /** Forbids `layer` to import anything of src/ that no pattern of `allowed` matches. */
@@ -87,7 +88,8 @@ export default {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(client|testing)/|^src/(index|client|connect|connect-node|http|zookeeper|outbox|testing)\\.ts$',
+        pathNot:
+          '^src/(client|testing)/|^src/(index|client|connect|connect-node|http|zookeeper|outbox|testing)\\.ts$',
       },
       to: { path: '^src/client/' },
     },

@@ -100,7 +100,9 @@ export class Dispatcher {
       if (waiter.consumer !== consumer) continue
       this.waiters.delete(waiter)
       waiter.fail(
-        new PortalError('ABORTED', `Consumer ${consumer} asked again: an older receive of it ended.`),
+        new PortalError('ABORTED', `Consumer ${consumer} asked again: an older receive of it ended.`, {
+          retriable: true,
+        }),
       )
     }
   }
