@@ -1,4 +1,7 @@
+import { setMaxListeners } from 'node:events'
+import { crc32 } from 'node:zlib'
 import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './connect.js'
+import { systemRuntime } from './runtime/system.js'
 import type { ClientTls, UndiciSend } from './transport/http/client/undici-send.js'
 
 export type { ClientTls }
@@ -22,15 +25,20 @@ export function connect(
   options: NodeConnectOptions = {},
 ): RemoteConnection {
   checkConnectOptions(options, ['tls'])
-  const { tls, ...rest } = options
+  const { tls, runtime = systemRuntime({ crc32 }), ...rest } = options
   let carrier: Promise<UndiciSend> | undefined
   // Loaded by the first call: whoever embeds a broker and never connects needs none of it.
   const load = () => {
     carrier ??= import('./transport/http/client/undici-send.js').then(({ undiciSend }) => undiciSend(tls))
     return carrier
   }
-  return new RemoteConnection(urls, rest, {
-    send: async (request) => (await load()).send(request),
-    close: async () => (await carrier)?.close(),
-  })
+  return new RemoteConnection(
+    urls,
+    { ...rest, runtime },
+    {
+      send: async (request) => (await load()).send(request),
+      close: async () => (await carrier)?.close(),
+      prepare: (closed) => setMaxListeners(0, closed),
+    },
+  )
 }

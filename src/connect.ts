@@ -35,6 +35,8 @@ export type ConnectionListeners = { [E in keyof ConnectionEvents]: (payload: Con
 export interface Carrier {
   readonly send: Send
   close(): Promise<void>
+  /** Told of the signal to which every client of the connection listens: Node warns of more than ten listeners. */
+  prepare?(closed: AbortSignal): void
 }
 
 /**
@@ -56,6 +58,7 @@ export class RemoteConnection extends EventEmitter<ConnectionListeners> implemen
     const { token, logger = quietConsole, runtime = systemRuntime() } = options
     const timeout = durationOption('timeout', options.timeout, 10_000, { min: 100 })
     this.#carrier = carrier
+    carrier.prepare?.(this.#closed.signal)
     const authorization = (): Record<string, string> =>
       token === undefined ? {} : { authorization: `Bearer ${typeof token === 'function' ? token() : token}` }
     const ways = checkUrls(urls).map((url) => ({
@@ -63,6 +66,7 @@ export class RemoteConnection extends EventEmitter<ConnectionListeners> implemen
       service: httpService(url, {
         send: carrier.send,
         clock: runtime.clock,
+        timers: runtime.timers,
         headers: authorization,
         timeout,
       }),

@@ -55,6 +55,7 @@ function checksBy(nameOf: (topicId: string) => string | undefined): Checks {
       mayKillInto(may, request.topic, request.settings)
     },
     receive: (may, request: Request<'receive'>) => byId(may, 'consume', request.topicId),
+    endReceive: (may, request: Request<'endReceive'>) => byId(may, 'consume', request.topicId),
     settle: (may, request: Request<'settle'>) => byId(may, 'consume', request.topicId),
     read: (may, request: Request<'read'>) => byId(may, 'consume', request.topicId),
     findOffset: (may, request: Request<'findOffset'>) => byId(may, 'consume', request.topicId),

@@ -49,6 +49,7 @@ export async function receive(
   const delivery = await sleepUntil<Delivery>(runtime.timers, 'receive', ends, (resolve, reject) => {
     const waiter: Waiter = {
       consumer: request.consumer,
+      id: request.id,
       local,
       lease: request.lease,
       maxMessages: Math.min(request.maxMessages, MAX_MESSAGES),

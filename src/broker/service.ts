@@ -31,6 +31,8 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
     joinGroup: async (request) => groups.joinGroup(request),
     receive: async (request, call = {}) =>
       receive(hosting.findById(request.topicId), request, call, runtime, local),
+    endReceive: async ({ topicId, group, consumer, id }) =>
+      hosting.findById(topicId).dispatchers.get(group)?.endReceive(consumer, id),
     settle: async (request) =>
       settle(
         hosting.findById(request.topicId),

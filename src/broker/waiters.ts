@@ -5,6 +5,7 @@ import type { Delivery } from '../protocol/service.js'
 /** A consumer that asks for messages and sleeps until there are some. */
 export interface Waiter {
   readonly consumer: string
+  readonly id: number | undefined
   readonly local: boolean
   /** Milliseconds. */
   readonly lease: number
@@ -92,6 +93,15 @@ export class Dispatcher {
       held += here.held
     }
     return { waiting, held }
+  }
+
+  /** One receive ends, if it still waits. */
+  endReceive(consumer: string, id: number): void {
+    for (const waiter of [...this.waiters]) {
+      if (waiter.consumer !== consumer || waiter.id !== id) continue
+      this.waiters.delete(waiter)
+      waiter.fail(new PortalError('ABORTED', `A receive of consumer ${consumer} was ended by it.`))
+    }
   }
 
   /** The receives of this consumer that still wait end: nobody hears their answers any more. */

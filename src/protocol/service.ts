@@ -24,6 +24,8 @@ export interface BrokerService {
   joinGroup(request: JoinGroupRequest, call?: CallOptions): Promise<JoinedGroup>
   /** Leases messages; waits for one if there is none. Resolves to no deliveries at the end of `wait`. GROUP_NOT_FOUND: join again. */
   receive(request: ReceiveRequest, call?: CallOptions): Promise<ReceiveResponse>
+  /** Ends a receive that still waits: it rejects with ABORTED. One whose grant is on its way is answered with that. */
+  endReceive(request: EndReceiveRequest, call?: CallOptions): Promise<void>
   /** Ends or extends leases. Leases that were lost are named in the answer and change nothing. */
   settle(request: SettleRequest, call?: CallOptions): Promise<SettleResponse>
 
@@ -158,11 +160,20 @@ export interface ReceiveRequest {
   readonly maxBytes: number
   /** Milliseconds to wait when nothing is free. Undefined: until the signal aborts. 0: not at all. */
   readonly wait?: number | undefined
+  /** Names it among the receives of this consumer, for `endReceive`. */
+  readonly id?: number | undefined
   /**
    * After an answer was lost: all leases that the consumer knows of. What else it was granted is given back uncounted, and older
    * receives of the consumer that still wait end with ABORTED. Undefined: nothing was lost.
    */
   readonly held?: readonly HeldToken[] | undefined
+}
+
+export interface EndReceiveRequest {
+  readonly topicId: string
+  readonly group: string
+  readonly consumer: string
+  readonly id: number
 }
 
 /** A lease, by its partition and token. */

@@ -99,6 +99,7 @@ function connectTo(place: Place | undefined, address: string): BrokerService {
     produce: unary('produce'),
     joinGroup: unary('joinGroup'),
     receive: unary('receive'),
+    endReceive: unary('endReceive'),
     settle: unary('settle'),
     read: unary('read'),
     findOffset: unary('findOffset'),

@@ -13,5 +13,8 @@ export const ROWS: Readonly<Record<string, () => Promise<Row>>> = {
   partitions: async () => (await import('./rows/partitions.js')).partitionsRow,
   sleepers: async () => (await import('./rows/sleepers.js')).sleepersRow,
   stuck: async () => (await import('./rows/stuck.js')).stuckRow,
+  network: async () => (await import('./rows/network.js')).networkRow,
+  'network-latency': async () => (await import('./rows/network.js')).networkLatencyRow,
+  'network-sleepers': async () => (await import('./rows/network.js')).networkSleepersRow,
   memory: async () => (await import('./rows/memory.js')).memoryRow,
 }

@@ -294,8 +294,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
     try {
       return await this.side.service.receive(request, { signal })
     } catch (error) {
-      // An abort, too, may have crossed an answer on its way.
-      if (isPortalError(error, 'DISCONNECTED', 'TIMEOUT', 'ABORTED')) this.#answerLost = true
+      if (isPortalError(error, 'DISCONNECTED', 'TIMEOUT')) this.#answerLost = true
       throw error
     } finally {
       this.#receives--

@@ -35,6 +35,7 @@ export function encodeReceiveRequest(request: ReceiveRequest): Uint8Array {
       },
     )
   }
+  writeOptional(writer, request.id)
   return writer.finish()
 }
 
@@ -51,7 +52,7 @@ export function decodeReceiveRequest(bytes: Uint8Array): ReceiveRequest {
     wait: readOptional(reader),
   }
   const held = reader.u8() === 1 ? readList<HeldToken>(bytes, reader, readHeld) : undefined
-  return { ...request, held }
+  return { ...request, held, id: readOptional(reader) }
 }
 
 export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Array {

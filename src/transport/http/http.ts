@@ -54,7 +54,13 @@ export function http(options: HttpOptions): Transport {
     },
     connect(address) {
       const { send } = undiciSend()
-      return httpService(address, { send, clock: runtime.clock, headers: () => ({}), timeout: 10_000 })
+      return httpService(address, {
+        send,
+        clock: runtime.clock,
+        timers: runtime.timers,
+        headers: () => ({}),
+        timeout: 10_000,
+      })
     },
   }
 }

@@ -5,12 +5,13 @@ import { decodeReadResponse } from '../../../protocol/wire/read.js'
 import { decodeReceiveResponse, encodeReceiveRequest } from '../../../protocol/wire/receive.js'
 import { decodeSettleResponse, encodeSettleRequest } from '../../../protocol/wire/settle.js'
 import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
-import type { Clock } from '../../../runtime/runtime.js'
+import type { Clock, Timer, Timers } from '../../../runtime/runtime.js'
 import type { Send } from './send.js'
 
 export interface HttpServiceOptions {
   readonly send: Send
   readonly clock: Clock
+  readonly timers: Timers
   /** Sent with every request. */
   readonly headers: () => Readonly<Record<string, string>>
   /** Milliseconds without an answer, beyond what the call itself waits, after which the broker counts as gone. */
@@ -19,6 +20,8 @@ export interface HttpServiceOptions {
 
 /** How long one request sleeps at the server: shorter than proxies cut what is silent. */
 const WAIT = 25_000
+/** How long the answer to a receive that was ended is awaited (ms). */
+const PATIENCE = 2_000
 
 const JSON_TYPE = 'application/json'
 const DATES = new Set(['createdAt', 'appendedAt', 'until'])
@@ -28,7 +31,7 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
 /** A broker at the other end of a network. `url`: its own, or that of a path below which something else passes requests on to it. */
 export function httpService(url: string, options: HttpServiceOptions): BrokerService {
-  const { send, clock, timeout } = options
+  const { send, clock, timers, timeout } = options
   const { origin, pathname } = new URL(url)
   const prefix = pathname.replace(/\/+$/, '')
 
@@ -87,6 +90,9 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     }
   }
 
+  /** Names receives, over all of this connection's consumers. */
+  let receives = 0
+
   const topic = (name: string) => `/topics/${encodeURIComponent(name)}`
   const group = (name: { readonly topic: string; readonly group: string }) =>
     `${topic(name.topic)}/groups/${encodeURIComponent(name.group)}`
@@ -103,16 +109,41 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     },
     joinGroup: ({ from, settings, create, ...name }, call) =>
       ask('PUT', group(name), { ...settings, from: from && toText(from), create }, call),
-    receive(request, call) {
-      const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/receive`
+    async receive(request, { signal } = {}) {
+      const path = group({ topic: `~${request.topicId}`, group: request.group })
+      const id = ++receives
       let { held } = request
       const once = async (wait: number) => {
-        const body = encodeReceiveRequest({ ...request, held, wait })
+        if (signal?.aborted) throw abortedError('The call receive', signal)
+        const body = encodeReceiveRequest({ ...request, held, id, wait })
         held = undefined
-        return decodeReceiveResponse(expected(url, await exchange('POST', path, body, call, wait)))
+        return decodeReceiveResponse(
+          expected(url, await exchange('POST', `${path}/receive`, body, { signal: cut.signal }, wait)),
+        )
       }
-      return sleep(request.wait, once, ({ deliveries }) => deliveries.length > 0)
+      // A grant may be on its way when the wait is given up: the broker is asked to end it, and its answer is awaited.
+      const cut = new AbortController()
+      let patience: Timer | undefined
+      const end = (): void => {
+        const giveUp = () => cut.abort(signal?.reason)
+        patience = timers.setTimeout(giveUp, PATIENCE)
+        ask('DELETE', `${path}/receives/${encodeURIComponent(request.consumer)}/${id}`).catch(giveUp)
+      }
+      signal?.addEventListener('abort', end, { once: true })
+      try {
+        return await sleep(request.wait, once, ({ deliveries }) => deliveries.length > 0)
+      } finally {
+        signal?.removeEventListener('abort', end)
+        patience?.cancel()
+      }
     },
+    endReceive: ({ topicId, group: name, consumer, id }, call) =>
+      ask(
+        'DELETE',
+        `${group({ topic: `~${topicId}`, group: name })}/receives/${encodeURIComponent(consumer)}/${id}`,
+        undefined,
+        call,
+      ),
     async settle(request, call) {
       const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/settle`
       return decodeSettleResponse(

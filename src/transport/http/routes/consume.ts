@@ -12,6 +12,7 @@ import { MESSAGE_OUTPUT, toMessageOutput } from '../message-json.js'
 import type { Context, Route } from '../route.js'
 import type { Schema } from '../schema.js'
 import { JOIN, join } from './groups.js'
+import { numberOf, topicIdOf } from './names.js'
 import { answer, COUNT, JSON_TYPE, LONGEST_WAIT, NOTHING, POSITIVE, WAIT } from './schemas.js'
 
 const tag = 'Messages'
@@ -71,6 +72,20 @@ export const consumeRoutes: readonly Route[] = [
       },
     },
     handle: (context) => (context.type === WIRE_TYPE ? receiveBatches(context) : receiveMessages(context)),
+  },
+  {
+    method: 'DELETE',
+    path: '/topics/{topic}/groups/{group}/receives/{consumer}/{id}',
+    id: 'endReceive',
+    tag,
+    summary: 'Ends a receive that still waits: what clients of this package send when a wait is given up.',
+    answers: { 204: NOTHING },
+    async handle(context) {
+      const { group, consumer } = context.params as { group: string; consumer: string }
+      const request = { topicId: await topicIdOf(context), group, consumer, id: numberOf(context, 'id') }
+      await context.service.endReceive(request, context.call)
+      return noContent()
+    },
   },
   {
     method: 'POST',
@@ -228,7 +243,7 @@ async function settleMessages(context: Context, outcome: SettleOutcome): Promise
       const settlements = sorted.map(({ partition, token, offset }): Settlement => {
         return { partition, token, outcome, ranges: [offset, offset + 1], delay, reason: input.reason }
       })
-      const number = numberOf(context, outcome, delay, sorted)
+      const number = requestNumber(context, outcome, delay, sorted)
       const request = { topicId, group: context.params.group!, generation, consumer, number, settlements }
       const response = await context.service.settle(request, context.call)
       response.lost.forEach((ranges, at) => {
@@ -249,7 +264,7 @@ async function settleMessages(context: Context, outcome: SettleOutcome): Promise
 }
 
 /** The same for the same request sent again: it is answered as it was the first time. */
-function numberOf(
+function requestNumber(
   { runtime }: Context,
   outcome: SettleOutcome,
   delay: number | undefined,

@@ -1,0 +1,132 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { consume, paced, publish, soleConsumer, VALUE } from '../support/load.js'
+import { Consumer, type ConsumerType, connect, createBroker, http, Producer } from '../support/package.js'
+
+/** What a process of a network row can do. Each answers with plain data. */
+const ROLES = {
+  /** A broker in `directory`: says where it is. */
+  async broker(directory: string) {
+    const broker = await createBroker({ directory, transport: http({ port: 0 }) })
+    return broker.url!
+  },
+  /** Milliseconds for `count` messages, all acknowledged. */
+  async publish(url: string, topic: string, count: number) {
+    const remote = connect(url)
+    const producer = new Producer(remote)
+    await producer.send(topic, VALUE)
+    const began = performance.now()
+    await publish(producer, topic, count)
+    return performance.now() - began
+  },
+  /** Milliseconds from the first message to the last ack, of `count` messages of a group of one. */
+  async consume(url: string, topic: string, group: string, count: number) {
+    const remote = connect(url)
+    const consumer = soleConsumer(remote, topic, group)
+    const began = performance.now()
+    await consume(consumer, count)
+    return performance.now() - began
+  },
+  /** As one of several: takes what it gets until nothing more comes; how many, and when it began and ended. */
+  async compete(url: string, topic: string, group: string) {
+    const remote = connect(url)
+    const consumer = new Consumer(remote, topic, { group })
+    const began = Date.now()
+    let taken = 0
+    let last: Promise<void> | undefined
+    let at = performance.now()
+    const quiet = setInterval(() => {
+      if (performance.now() - at > 1_000) void consumer.close()
+    }, 50)
+    for await (const message of consumer) {
+      last = message.ack()
+      taken++
+      if (taken % 1_000 === 0) {
+        await Promise.race([last, pause(0)])
+      }
+      at = performance.now()
+    }
+    clearInterval(quiet)
+    await last
+    return { taken, began, ended: performance.timeOrigin + at }
+  },
+  /** Milliseconds of each of `count` sends, one at a time. */
+  async lone(url: string, count: number) {
+    const producer = new Producer(connect(url))
+    for (let i = 0; i < 500; i++) await producer.send('lone', VALUE)
+    const taken: number[] = []
+    for (let i = 0; i < count; i++) {
+      const began = performance.now()
+      await producer.send('lone', VALUE)
+      taken.push(performance.now() - began)
+    }
+    return taken
+  },
+  /** Milliseconds from send to hand at 1,000 messages a second; each is acked. */
+  async endToEnd(url: string, seconds: number) {
+    const remote = connect(url)
+    const producer = new Producer(remote)
+    await producer.send('end', { at: 0 })
+    const consumer = soleConsumer(connect(url), 'end', 'group')
+    const taken: number[] = []
+    const receive = async () => {
+      let received = 0
+      for await (const message of consumer) {
+        const { at } = message.value as { at: number }
+        if (received > 1_000) taken.push(performance.now() - at)
+        void message.ack()
+        if (++received > 1_000 * seconds) break
+      }
+    }
+    const send = () =>
+      paced(1_000, seconds, (due) => {
+        for (let i = 0; i < due; i++) void producer.send('end', { at: performance.now(), filler: FILLER })
+      })
+    await Promise.all([receive(), send()])
+    return taken
+  },
+  /** Falls asleep with `count` consumers; then, for each round, milliseconds until as many messages are in hand. */
+  async sleep(url: string, count: number) {
+    const remote = connect(url)
+    await new Producer(remote).send('sleep', VALUE)
+    sleepers = Array.from({ length: count }, () => new Consumer(remote, 'sleep', { group: 'group' }))
+    await (await sleepers[0]!.receive()).ack()
+    received = sleepers.map((sleeper) => sleeper.receive())
+    connection = remote
+    return count
+  },
+  async wake(count: number) {
+    const producer = new Producer(connection!)
+    await producer.send('warm', VALUE)
+    const began = performance.now()
+    for (let i = 0; i < count; i++) void producer.send('sleep', VALUE)
+    let woken = 0
+    await new Promise<void>((resolve) => {
+      for (const one of received) void one.then(() => ++woken === count && resolve())
+    })
+    return performance.now() - began
+  },
+  /** Bytes of this process, after a collection. */
+  async memory() {
+    ;(globalThis as { gc?: () => void }).gc?.()
+    await pause(100)
+    return process.memoryUsage().rss
+  },
+}
+
+const FILLER = 'portal-mq '.repeat(6)
+let sleepers: ConsumerType[] = []
+let received: ReturnType<ConsumerType['receive']>[] = []
+let connection: ReturnType<typeof connect> | undefined
+
+export type Roles = typeof ROLES
+
+process.on('message', async ({ role, args }: { role: keyof Roles; args: never[] }) => {
+  try {
+    const value = await (ROLES[role] as (...given: never[]) => Promise<unknown>)(...args)
+    process.send!({ value })
+  } catch (error) {
+    process.send!({ error: error instanceof Error ? error.stack : String(error) })
+  }
+})
+// The row has ended: so does this.
+process.on('disconnect', () => process.exit())
