@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { crc32 } from 'node:zlib'
 import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './connect.js'
 import { systemRuntime } from './runtime/system.js'
+import { openStream } from './transport/http/client/receive-stream.js'
 import type { ClientTls, UndiciSend } from './transport/http/client/undici-send.js'
 
 export type { ClientTls }
@@ -36,6 +37,7 @@ export function connect(
     urls,
     { ...rest, runtime },
     {
+      openStream,
       send: async (request) => (await load()).send(request),
       close: async () => (await carrier)?.close(),
       prepare: (closed) => setMaxListeners(0, closed),

@@ -6,6 +6,7 @@ import { type ClientSide, CONNECTION, type Connection, type Logger } from './pro
 import type { Runtime } from './runtime/runtime.js'
 import { systemRuntime } from './runtime/system.js'
 import { httpService } from './transport/http/client/http-service.js'
+import type { OpenStream } from './transport/http/client/receive-stream.js'
 import type { Send } from './transport/http/client/send.js'
 
 export interface ConnectOptions {
@@ -35,6 +36,8 @@ export type ConnectionListeners = { [E in keyof ConnectionEvents]: (payload: Con
 export interface Carrier {
   readonly send: Send
   close(): Promise<void>
+  /** Where it hands over pieces as they come. */
+  readonly openStream?: OpenStream | undefined
   /** Told of the signal to which every client of the connection listens: Node warns of more than ten listeners. */
   prepare?(closed: AbortSignal): void
 }
@@ -65,6 +68,7 @@ export class RemoteConnection extends EventEmitter<ConnectionListeners> implemen
       url,
       service: httpService(url, {
         send: carrier.send,
+        openStream: carrier.openStream,
         clock: runtime.clock,
         timers: runtime.timers,
         headers: authorization,
@@ -83,7 +87,13 @@ export class RemoteConnection extends EventEmitter<ConnectionListeners> implemen
           logger.warn({ url, away }, `The broker at ${url} is back after ${Math.round(away)} ms.`)
       },
     })
-    this.#side = { service, runtime, logger, closed: this.#closed.signal }
+    this.#side = {
+      service,
+      streams: carrier.openStream !== undefined,
+      runtime,
+      logger,
+      closed: this.#closed.signal,
+    }
   }
 
   get [CONNECTION](): ClientSide {

@@ -29,6 +29,11 @@ export function authorizing(
       return method(request, call).then((topics) => visible(topics as readonly TopicSummary[], may))
     }
   }
+  guarded.receiveStream = async function* (request: Request<'receiveStream'>, call?: CallOptions) {
+    if (call?.authorize)
+      (checks.receiveStream as (may: Authorize, of: typeof request) => void)(call.authorize, request)
+    yield* service.receiveStream(request, call)
+  }
   return guarded as unknown as BrokerService
 }
 
@@ -55,6 +60,10 @@ function checksBy(nameOf: (topicId: string) => string | undefined): Checks {
       mayKillInto(may, request.topic, request.settings)
     },
     receive: (may, request: Request<'receive'>) => byId(may, 'consume', request.topicId),
+    receiveStream: (may, request: Request<'receiveStream'>) => byId(may, 'consume', request.topicId),
+    // Whoever knows a stream's name was told it.
+    addCredit: nothing,
+    endStream: nothing,
     endReceive: (may, request: Request<'endReceive'>) => byId(may, 'consume', request.topicId),
     settle: (may, request: Request<'settle'>) => byId(may, 'consume', request.topicId),
     read: (may, request: Request<'read'>) => byId(may, 'consume', request.topicId),

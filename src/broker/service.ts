@@ -1,12 +1,13 @@
 import type { LockService } from '../coordination/lock.js'
 import { PortalError } from '../core/errors.js'
-import type { BrokerService, CallOptions } from '../protocol/service.js'
+import type { BrokerService, CallOptions, StreamRequest } from '../protocol/service.js'
 import type { Storage } from '../storage/storage.js'
 import { authorizing } from './authorize.js'
 import { receive, settle } from './consume-service.js'
 import type { GroupAdmin } from './group-admin.js'
 import { produce } from './produce-service.js'
 import { findOffset, read } from './read-service.js'
+import { ReceiveStreams } from './receive-streams.js'
 import type { AdminHost, TopicAdmin } from './topic-admin.js'
 
 export interface ServiceHost extends AdminHost {
@@ -25,21 +26,27 @@ export interface ServiceHost extends AdminHost {
  */
 export function brokerService(host: ServiceHost, local: boolean): BrokerService {
   const { hosting, runtime, topics, groups, locks } = host
+  const streams = new ReceiveStreams(runtime)
   const service: BrokerService = {
     produce: async (request) =>
       produce(request, (topicId, partition) => hosting.partition(topicId, partition), runtime),
     joinGroup: async (request) => groups.joinGroup(request),
     receive: async (request, call = {}) =>
       receive(hosting.findById(request.topicId), request, call, runtime, local),
+    receiveStream: (request, call = {}) => {
+      const topic = hosting.findById(request.topicId)
+      return streams.run(request, (one, options) => receive(topic, one, options, runtime, local), call)
+    },
+    addCredit: async (credit) => streams.raise(credit),
+    endStream: async ({ stream }) => streams.end(stream),
     endReceive: async ({ topicId, group, consumer, id }) =>
       hosting.findById(topicId).dispatchers.get(group)?.endReceive(consumer, id),
-    settle: async (request) =>
-      settle(
-        hosting.findById(request.topicId),
-        (partition) => hosting.partition(request.topicId, partition),
-        request,
-        local,
-      ),
+    settle: async (request) => {
+      // First: what the settlements free and what the stream leases ride in one commit.
+      if (request.credit) streams.raise(request.credit)
+      const topic = hosting.findById(request.topicId)
+      return settle(topic, (partition) => hosting.partition(request.topicId, partition), request, local)
+    },
     read: async (request, call = {}) =>
       read(hosting.partition(request.topicId, request.partition), request, call, runtime),
     findOffset: async ({ topicId, partition, at }) => ({
@@ -83,6 +90,11 @@ function refusingWhenEnded(service: BrokerService, ended: () => PortalError | un
       const error = ended()
       return error ? Promise.reject(error) : (method as (...args: unknown[]) => unknown)(request, call)
     }
+  }
+  guarded.receiveStream = async function* (request: StreamRequest, call?: CallOptions) {
+    const error = ended()
+    if (error) throw error
+    yield* service.receiveStream(request, call)
   }
   return guarded as unknown as BrokerService
 }

@@ -1,5 +1,5 @@
 import { abortedError, isPortalError, PortalError } from '../core/errors.js'
-import type { BrokerService, CallOptions } from '../protocol/service.js'
+import type { BrokerService, CallOptions, StreamRequest } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { pause, retryDelay } from './backoff.js'
 
@@ -41,10 +41,16 @@ export function failover(ways: readonly Way[], options: FailoverOptions): Broker
       try {
         return await (way.service[name] as (...args: unknown[]) => Promise<unknown>)(request, call)
       } catch (error) {
-        if (options.closed.aborted) throw options.closed.reason
-        if (isPortalError(error, 'DISCONNECTED')) chooser.failed(way, error)
-        throw error
+        throw chooser.heard(way, error)
       }
+    }
+  }
+  wrapped.receiveStream = async function* (request: StreamRequest, call?: CallOptions) {
+    const way = chooser.isAway ? await chooser.whenBack(call?.signal) : chooser.current
+    try {
+      yield* way.service.receiveStream(request, call)
+    } catch (error) {
+      throw chooser.heard(way, error)
     }
   }
   return wrapped as unknown as BrokerService
@@ -91,7 +97,14 @@ class WayChooser {
     return this.current
   }
 
-  failed(way: Way, error: PortalError): void {
+  /** What a call's error means to its caller. */
+  heard(way: Way, error: unknown): unknown {
+    if (this.#options.closed.aborted) return this.#options.closed.reason
+    if (isPortalError(error, 'DISCONNECTED')) this.#failed(way, error)
+    return error
+  }
+
+  #failed(way: Way, error: PortalError): void {
     this.#lastError = error
     if (this.isAway || way !== this.current || this.#options.closed.aborted) return
     this.#options.onDisconnect(way.url, error)

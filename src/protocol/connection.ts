@@ -20,6 +20,8 @@ export interface Connection {
 /** What a client class needs of whatever it talks to. */
 export interface ClientSide {
   readonly service: BrokerService
+  /** Whether consumers had better listen to a stream than ask again and again: answers come from elsewhere. */
+  readonly streams?: boolean | undefined
   readonly runtime: Runtime
   /** Where warnings and failures that nobody awaits go. */
   readonly logger: Logger

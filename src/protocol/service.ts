@@ -24,6 +24,15 @@ export interface BrokerService {
   joinGroup(request: JoinGroupRequest, call?: CallOptions): Promise<JoinedGroup>
   /** Leases messages; waits for one if there is none. Resolves to no deliveries at the end of `wait`. GROUP_NOT_FOUND: join again. */
   receive(request: ReceiveRequest, call?: CallOptions): Promise<ReceiveResponse>
+  /**
+   * Leases messages one answer after the other, as they come and as far as the credit goes. Its first answer is empty and says that it is open;
+   * later ones may be empty, too. It ends when `endStream` or the signal ends it (which give back what is not on its way yet), and throws as
+   * `receive` does.
+   */
+  receiveStream(request: StreamRequest, call?: CallOptions): AsyncIterable<ReceiveResponse>
+  /** Raises a stream's credit; nothing happens if it is not open. `settle` can do so on its way. */
+  addCredit(credit: StreamCredit, call?: CallOptions): Promise<void>
+  endStream(request: { readonly stream: string }, call?: CallOptions): Promise<void>
   /** Ends a receive that still waits: it rejects with ABORTED. One whose grant is on its way is answered with that. */
   endReceive(request: EndReceiveRequest, call?: CallOptions): Promise<void>
   /** Ends or extends leases. Leases that were lost are named in the answer and change nothing. */
@@ -169,6 +178,20 @@ export interface ReceiveRequest {
   readonly held?: readonly HeldToken[] | undefined
 }
 
+export interface StreamRequest extends Omit<ReceiveRequest, 'maxMessages' | 'maxBytes' | 'wait' | 'id'> {
+  /** Names the stream: random, for whoever knows it may add credit. */
+  readonly stream: string
+  readonly credit: Omit<StreamCredit, 'stream'>
+}
+
+/** How much a stream may deliver, counted from its beginning: saying it again changes nothing. */
+export interface StreamCredit {
+  readonly stream: string
+  readonly messages: number
+  /** Of record batches; the last answer may go beyond it by one batch. */
+  readonly bytes: number
+}
+
 export interface EndReceiveRequest {
   readonly topicId: string
   readonly group: string
@@ -217,6 +240,8 @@ export interface SettleRequest {
   /** Another one with each request of this consumer; a repeated one gets the first answer. Undefined: it is not repeated. */
   readonly number?: number | undefined
   readonly settlements: readonly Settlement[]
+  /** For the consumer's stream, on the way. */
+  readonly credit?: StreamCredit | undefined
 }
 
 export interface Settlement {

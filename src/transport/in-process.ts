@@ -1,6 +1,6 @@
 import { abortedError, PortalError } from '../core/errors.js'
 import { TransientSet } from '../core/transient-set.js'
-import type { BrokerService, CallOptions } from '../protocol/service.js'
+import type { BrokerService, CallOptions, ReceiveResponse, StreamRequest } from '../protocol/service.js'
 import type { Listener, Transport } from './transport.js'
 
 /**
@@ -99,6 +99,9 @@ function connectTo(place: Place | undefined, address: string): BrokerService {
     produce: unary('produce'),
     joinGroup: unary('joinGroup'),
     receive: unary('receive'),
+    receiveStream: (request, options) => stream(place, address, request, options),
+    addCredit: unary('addCredit'),
+    endStream: unary('endStream'),
     endReceive: unary('endReceive'),
     settle: unary('settle'),
     read: unary('read'),
@@ -122,6 +125,27 @@ function connectTo(place: Place | undefined, address: string): BrokerService {
     acquireLock: unary('acquireLock'),
     renewLock: unary('renewLock'),
     releaseLock: unary('releaseLock'),
+  }
+}
+
+/** It ends with the listener; what it was granted is given back when whoever listens leaves. */
+async function* stream(
+  place: Place | undefined,
+  address: string,
+  request: StreamRequest,
+  options: CallOptions | undefined,
+): AsyncGenerator<ReceiveResponse, void, undefined> {
+  if (place === undefined || place.closed) throw disconnected(`nobody listens at ${address}`)
+  const answers = place.service.receiveStream(request, options)[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      // The service ends it by its signal.
+      const next = await place.call('receive', () => answers.next(), undefined)
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    void answers.return?.()
   }
 }
 

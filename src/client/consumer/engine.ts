@@ -1,9 +1,15 @@
 import { isPortalError, type PortalError } from '../../core/errors.js'
 import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
-import type { HeldToken, ReceiveRequest, ReceiveResponse, SettleOutcome } from '../../protocol/service.js'
-import type { Timer, Timers } from '../../runtime/runtime.js'
-import { retryDelay } from '../backoff.js'
+import type {
+  HeldToken,
+  ReceiveRequest,
+  ReceiveResponse,
+  SettleOutcome,
+  StreamCredit,
+} from '../../protocol/service.js'
+import { randomId, type Timer, type Timers } from '../../runtime/runtime.js'
+import { retryDelay, untilItSucceeds } from '../backoff.js'
 import { asPortalError, closedReason } from '../client-side.js'
 import { HeldBatch, HeldLease, type LeaseOwner, State } from './held-batch.js'
 import { type KeptHoldings, LeaseKeeper } from './lease-keeper.js'
@@ -12,6 +18,7 @@ import { Message } from './message.js'
 import type { ResolvedConsumerOptions } from './options.js'
 import { type Session, Sessions } from './session.js'
 import { Settler } from './settler.js'
+import { ConsumerStream } from './stream.js'
 import { MOST_BYTES, PrefetchWindow } from './window.js'
 
 /** Messages handed out in one turn; more would hold up the host's event loop (performance.md). */
@@ -50,6 +57,8 @@ export class Engine implements LeaseOwner, KeptHoldings {
   readonly #takers: Taker[] = []
   #streams = 0
   #receiving: AbortController | undefined
+  /** Instead of one receive after the other, where there are streams. */
+  #stream: ConsumerStream | undefined
   #joining = false
   #retry: Timer | undefined
   #failures = 0
@@ -117,6 +126,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
     this.cancel(owner)
     if (this.#streams > 0) return
     this.#receiving?.abort()
+    this.#stream?.controller.abort()
     this.#retry?.cancel()
     this.#retry = undefined
     this.#failure = undefined
@@ -225,8 +235,10 @@ export class Engine implements LeaseOwner, KeptHoldings {
     this.#turnDeferred = false
     this.#room = PER_TURN
     if (this.#buffered > 0) this.#lookAtWaiting()
-    this.settler.send()
-    this.#fetch()
+    if (this.side.streams) this.#allow()
+    this.settler.send(this.#takeCredit)
+    if (this.side.streams) this.#tellCredit()
+    else this.#fetch()
     this.#serve()
   }
 
@@ -241,6 +253,90 @@ export class Engine implements LeaseOwner, KeptHoldings {
     const session = this.sessions.current
     if (session === undefined) this.#join()
     else this.#receive(session, room, Math.floor(bytes))
+  }
+
+  // Streams ------------------------------------------------------------------------------------------------------------
+
+  /** Opens the stream, or allows it as much more as there is room for. */
+  #allow(): void {
+    if (this.#streams === 0 || this.ending.aborted) return
+    if (this.#retry !== undefined || this.#joining || this.#failure !== undefined) return
+    const stream = this.#stream
+    // One that ends may still bring something.
+    if (stream?.controller.signal.aborted) return
+    const held = this.#buffered + this.#inHand + (stream?.outstanding ?? 0)
+    const room = this.#window.room(held, this.#buffered)
+    const bytes = MOST_BYTES - this.#heldBytes
+    if (room <= 0 || bytes < 1) return
+    if (stream !== undefined) return stream.allow(room, bytes)
+    const session = this.sessions.current
+    if (session === undefined) return this.#join()
+    const opened = new ConsumerStream(randomId(this.side.runtime.random))
+    opened.allow(room, bytes)
+    this.#stream = opened
+    void this.#listen(opened, session)
+  }
+
+  /** Credit for the next settlements to carry; a stream that is not open yet has its own. */
+  readonly #takeCredit = (): StreamCredit | undefined =>
+    this.#stream?.isOpen ? this.#stream.takeCredit() : undefined
+
+  /** What no settlement carried goes by itself, until it has arrived or the stream is gone. */
+  #tellCredit(): void {
+    const stream = this.#stream
+    const credit = this.#takeCredit()
+    if (stream === undefined || credit === undefined) return
+    const { runtime, service } = this.side
+    const { signal } = stream.controller
+    untilItSucceeds(runtime, Number.POSITIVE_INFINITY, signal, () =>
+      service.addCredit(credit, { signal }),
+    ).catch(() => {
+      // The stream itself says what is wrong.
+    })
+  }
+
+  async #listen(stream: ConsumerStream, session: Session): Promise<void> {
+    const { group, consumerId, lease } = this.options
+    const { topicId, generation } = session
+    const held = this.#recover(session)
+    const credit = stream.takeCredit()!
+    const request = {
+      topicId,
+      group,
+      generation,
+      consumer: consumerId,
+      lease,
+      held,
+      stream: stream.id,
+      credit,
+    }
+    let failure: unknown
+    this.#receives++
+    try {
+      for await (const response of this.side.service.receiveStream(request, {
+        signal: stream.controller.signal,
+      })) {
+        this.#heard(stream, session, response)
+      }
+    } catch (error) {
+      failure = error
+    }
+    this.#receives--
+    if (isPortalError(failure, 'DISCONNECTED', 'TIMEOUT')) this.#answerLost = true
+    stream.controller.abort()
+    this.#stream = undefined
+    if (failure === undefined || isPortalError(failure, 'ABORTED')) this.#wantTurn()
+    else this.#receiveFailed(session, asPortalError(failure))
+  }
+
+  #heard(stream: ConsumerStream, session: Session, response: ReceiveResponse): void {
+    this.#failures = 0
+    const missed = this.#takers.length > 0 && this.#buffered === 0
+    const count = this.accept(session, response)
+    stream.arrived(response, count)
+    if (missed && count > 0 && stream.outstanding <= 0) this.#window.ranDry()
+    this.#serve()
+    this.#wantTurn()
   }
 
   #join(): void {
@@ -286,11 +382,9 @@ export class Engine implements LeaseOwner, KeptHoldings {
   ): Promise<ReceiveResponse> {
     const { group, consumerId, lease } = this.options
     const { topicId, generation } = session
-    const recovers = this.#answerLost && this.#receives === 0
-    const held = recovers ? this.#heldTokens(session) : undefined
+    const held = this.#recover(session)
     const request = { topicId, group, generation, consumer: consumerId, lease, held, ...wanted }
     this.#receives++
-    if (recovers) this.#answerLost = false
     try {
       return await this.side.service.receive(request, { signal })
     } catch (error) {
@@ -299,6 +393,13 @@ export class Engine implements LeaseOwner, KeptHoldings {
     } finally {
       this.#receives--
     }
+  }
+
+  /** What is held, for the broker to compare, if an answer was lost and no other is on its way. */
+  #recover(session: Session): HeldToken[] | undefined {
+    if (!this.#answerLost || this.#receives > 0) return undefined
+    this.#answerLost = false
+    return this.#heldTokens(session)
   }
 
   /** The leases whose messages wait, are in hand, or are about to be settled. */
@@ -494,6 +595,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
     this.#ending.abort(reason)
     this.side.closed.removeEventListener('abort', this.#connectionClosed)
     this.#receiving?.abort()
+    this.#stream?.controller.abort()
     this.#retry?.cancel()
     if (this.#streams === 0) this.releaseBuffered()
     this.#serve()

@@ -1,7 +1,7 @@
 import { PortalError } from '../../core/errors.js'
 import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
-import type { Settlement, SettleOutcome } from '../../protocol/service.js'
+import type { Settlement, SettleOutcome, StreamCredit } from '../../protocol/service.js'
 import { pause, retryDelay } from '../backoff.js'
 import { asPortalError, closedReason } from '../client-side.js'
 import type { HeldLease } from './held-batch.js'
@@ -99,8 +99,8 @@ export class Settler {
     this.#groupOf(lease, outcome, delay, reason).add(offset)
   }
 
-  /** Sends what is pending, if a request is free. */
-  send(): void {
+  /** Sends what is pending, if a request is free; it takes along the credit for a stream, if there is some. */
+  send(takeCredit: () => StreamCredit | undefined = () => undefined): void {
     if (this.#pending.length === 0 || this.#requests.size >= MAX_REQUESTS) return
     const groups = this.#pending
     this.#pending = []
@@ -108,7 +108,10 @@ export class Settler {
     this.#latest = undefined
     // A request speaks for one generation of the group.
     for (const session of new Set(groups.map((group) => group.lease.session))) {
-      this.#post(groups.filter((group) => group.lease.session === session))
+      this.#post(
+        groups.filter((group) => group.lease.session === session),
+        takeCredit(),
+      )
     }
   }
 
@@ -162,9 +165,9 @@ export class Settler {
     return group
   }
 
-  #post(groups: readonly SettleGroup[]): void {
+  #post(groups: readonly SettleGroup[], credit: StreamCredit | undefined): void {
     this.#underWay.add(groups)
-    const request: Promise<void> = this.#request(groups).then((answer) => {
+    const request: Promise<void> = this.#request(groups, credit).then((answer) => {
       this.#requests.delete(request)
       this.#underWay.delete(groups)
       if ('error' in answer) this.#failed(groups, answer.error)
@@ -173,7 +176,7 @@ export class Settler {
     this.#requests.add(request)
   }
 
-  async #request(groups: readonly SettleGroup[]): Promise<Answer> {
+  async #request(groups: readonly SettleGroup[], credit: StreamCredit | undefined): Promise<Answer> {
     const { service, runtime, closed } = this.#side
     const { session } = groups[0]!.lease
     const request = {
@@ -183,6 +186,7 @@ export class Settler {
       consumer: this.#consumerId,
       number: ++this.#number,
       settlements: groups.map(toSettlement),
+      credit,
     }
     const sentAt = runtime.clock.monotonic()
     const giveUpAt = sentAt + GIVE_UP_AFTER

@@ -23,18 +23,7 @@ export function encodeReceiveRequest(request: ReceiveRequest): Uint8Array {
   writer.varint(request.maxMessages)
   writer.varint(request.maxBytes)
   writeOptional(writer, request.wait)
-  writer.u8(held === undefined ? 0 : 1)
-  if (held !== undefined) {
-    writeList(
-      writer,
-      held,
-      () => 12,
-      ({ partition, token }) => {
-        writer.varint(partition)
-        writeToken(writer, token)
-      },
-    )
-  }
+  writeHeldList(writer, held)
   writeOptional(writer, request.id)
   return writer.finish()
 }
@@ -51,7 +40,7 @@ export function decodeReceiveRequest(bytes: Uint8Array): ReceiveRequest {
     maxBytes: reader.varint(),
     wait: readOptional(reader),
   }
-  const held = reader.u8() === 1 ? readList<HeldToken>(bytes, reader, readHeld) : undefined
+  const held = readHeldList(bytes, reader)
   return { ...request, held, id: readOptional(reader) }
 }
 
@@ -88,6 +77,24 @@ export function writeToken(writer: ByteWriter, token: LeaseToken): void {
 
 export function readToken(reader: ByteReader): LeaseToken {
   return { epoch: reader.varint(), index: reader.varint(), slot: reader.varint() }
+}
+
+export function writeHeldList(writer: ByteWriter, held: readonly HeldToken[] | undefined): void {
+  writer.u8(held === undefined ? 0 : 1)
+  if (held === undefined) return
+  writeList(
+    writer,
+    held,
+    () => 12,
+    ({ partition, token }) => {
+      writer.varint(partition)
+      writeToken(writer, token)
+    },
+  )
+}
+
+export function readHeldList(bytes: Uint8Array, reader: ByteReader): HeldToken[] | undefined {
+  return reader.u8() === 1 ? readList<HeldToken>(bytes, reader, readHeld) : undefined
 }
 
 function readHeld(block: ByteReader): HeldToken {

@@ -2,6 +2,7 @@ import { PortalError } from '../../core/errors.js'
 import { readRanges, writeRanges } from '../../core/ranges.js'
 import type { Settlement, SettleOutcome, SettleRequest, SettleResponse } from '../service.js'
 import { readToken, writeToken } from './receive.js'
+import { readCredit, writeCredit } from './stream.js'
 import { beginMessage, openMessage, readList, readOptional, writeList, writeOptional } from './wire.js'
 
 /** Their places are their codes: new ones only at the end. */
@@ -27,12 +28,14 @@ export function encodeSettleRequest(request: SettleRequest): Uint8Array {
       writer.string(settlement.reason ?? '')
     },
   )
+  writer.string(request.credit?.stream ?? '')
+  if (request.credit) writeCredit(writer, request.credit)
   return writer.finish()
 }
 
 export function decodeSettleRequest(bytes: Uint8Array): SettleRequest {
   const reader = openMessage(bytes)
-  return {
+  const request = {
     topicId: reader.string(64),
     group: reader.string(256),
     generation: reader.varint(),
@@ -50,6 +53,8 @@ export function decodeSettleRequest(bytes: Uint8Array): SettleRequest {
       return { partition, token, outcome, ranges, delay, reason }
     }),
   }
+  const stream = reader.remaining > 0 ? reader.string(64) : ''
+  return stream === '' ? request : { ...request, credit: { stream, ...readCredit(reader) } }
 }
 
 export function encodeSettleResponse({ lost }: SettleResponse): Uint8Array {

@@ -1,6 +1,6 @@
 import type { Send } from './send.js'
 
-/** `fetch`, wherever there is one. */
+/** `fetch`, wherever there is one. It hands over answers as a whole. */
 export const fetchSend: Send = async ({ method, origin, path, headers, body, signal, timeout }) => {
   const limit = AbortSignal.timeout(timeout)
   const response = await fetch(origin + path, {

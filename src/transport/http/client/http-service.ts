@@ -1,4 +1,4 @@
-import { abortedError, isPortalError, PortalError } from '../../../core/errors.js'
+import { abortedError, type ErrorCode, isPortalError, PortalError } from '../../../core/errors.js'
 import type { BrokerService, CallOptions, Position } from '../../../protocol/service.js'
 import { decodeProduceResponse, encodeProduceRequest } from '../../../protocol/wire/produce.js'
 import { decodeReadResponse } from '../../../protocol/wire/read.js'
@@ -6,12 +6,15 @@ import { decodeReceiveResponse, encodeReceiveRequest } from '../../../protocol/w
 import { decodeSettleResponse, encodeSettleRequest } from '../../../protocol/wire/settle.js'
 import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
 import type { Clock, Timer, Timers } from '../../../runtime/runtime.js'
-import type { Send } from './send.js'
+import type { OpenStream } from './receive-stream.js'
+import type { Pieces, Send } from './send.js'
 
 export interface HttpServiceOptions {
   readonly send: Send
   readonly clock: Clock
   readonly timers: Timers
+  /** Where the carrier hands over pieces as they come. */
+  readonly openStream?: OpenStream | undefined
   /** Sent with every request. */
   readonly headers: () => Readonly<Record<string, string>>
   /** Milliseconds without an answer, beyond what the call itself waits, after which the broker counts as gone. */
@@ -20,6 +23,8 @@ export interface HttpServiceOptions {
 
 /** How long one request sleeps at the server: shorter than proxies cut what is silent. */
 const WAIT = 25_000
+/** How long a stream may be silent: the server says something more often (ms). */
+const HEARTBEAT = 15_000
 /** How long the answer to a receive that was ended is awaited (ms). */
 const PATIENCE = 2_000
 
@@ -41,6 +46,7 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     body: Uint8Array | object | undefined,
     call: CallOptions | undefined,
     wait = 0,
+    onPiece?: Pieces | undefined,
   ): Promise<Uint8Array | undefined> {
     const signal = call?.signal
     if (signal?.aborted) throw abortedError(`${method} ${path}`, signal)
@@ -56,6 +62,7 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
       body: sent,
       signal,
       timeout: timeout + wait,
+      onPiece,
     }
     const response = await send(request).catch((cause) => {
       throw signal?.aborted ? abortedError(`${method} ${path}`, signal) : unreachable(url, cause)
@@ -137,6 +144,19 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
         patience?.cancel()
       }
     },
+    receiveStream(request, call) {
+      if (options.openStream === undefined)
+        throw new PortalError('UNSUPPORTED', 'This connection carries no streams.')
+      const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/stream`
+      return options.openStream(request, call?.signal, {
+        timers,
+        post: (body, onPiece, signal) => exchange('POST', path, body, { signal }, HEARTBEAT, onPiece),
+        end: () => ask('DELETE', `/streams/${request.stream}`),
+        translate: (error) => asSeenFromHere(url, error.code, error.message, error.retriable),
+      })
+    },
+    addCredit: ({ stream, ...credit }, call) => ask('PUT', `/streams/${stream}/credit`, credit, call),
+    endStream: ({ stream }, call) => ask('DELETE', `/streams/${stream}`, undefined, call),
     endReceive: ({ topicId, group: name, consumer, id }, call) =>
       ask(
         'DELETE',
@@ -257,7 +277,16 @@ function problemOf(url: string, status: number, body: Uint8Array): PortalError {
       'DISCONNECTED',
       `What answers at ${url} is no broker of portal-mq: status ${status}.`,
     )
-  // It stops, and comes back or another does: for who is elsewhere that is a bad connection.
+  return asSeenFromHere(url, code, detail, retriable)
+}
+
+/** A broker that stops comes back, or another does: for who is elsewhere that is a bad connection. */
+function asSeenFromHere(
+  url: string,
+  code: ErrorCode,
+  detail: string,
+  retriable: boolean | undefined,
+): PortalError {
   if (code === 'CLOSED') return new PortalError('DISCONNECTED', `The broker at ${url} stops: ${detail}`)
   return new PortalError(code, detail, { retriable: retriable || code === 'STORAGE_FAILED' })
 }

@@ -1,5 +1,7 @@
 /** One request, for whatever carries it: undici in Node, `fetch` elsewhere. */
 export interface SendRequest {
+  /** Given: the pieces of a good answer (status 200) go there, and the answer comes without its body once it is over. */
+  readonly onPiece?: Pieces | undefined
   readonly method: string
   /** Of the server, without a slash at the end. */
   readonly origin: string
@@ -17,6 +19,9 @@ export interface SendResponse {
   readonly type: string
   readonly body: Uint8Array
 }
+
+/** Where the pieces of a long answer go; each as soon as it comes. */
+export type Pieces = (piece: Uint8Array) => void
 
 /** Carries one request. Rejects, whatever the reason, when there is no complete answer; never retries by itself. */
 export type Send = (request: SendRequest) => Promise<SendResponse>

@@ -49,7 +49,7 @@ export function undiciSend(tls?: ClientTls): UndiciSend {
 /** undici's own handlers, without the streams that its `request` builds: half the time of a small call. */
 function exchange(
   pool: Pool,
-  { method, origin, path, headers, body, signal, timeout }: Parameters<Send>[0],
+  { method, origin, path, headers, body, signal, timeout, onPiece }: Parameters<Send>[0],
   resolve: (response: SendResponse) => void,
   reject: (cause: unknown) => void,
 ): void {
@@ -80,7 +80,8 @@ function exchange(
       type = Array.isArray(value) ? (value[0] ?? '') : (value ?? '')
     },
     onResponseData(_, chunk) {
-      chunks.push(chunk)
+      if (onPiece !== undefined && status === 200) onPiece(chunk)
+      else chunks.push(chunk)
     },
     onResponseEnd() {
       end()

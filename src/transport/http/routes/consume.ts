@@ -1,9 +1,10 @@
-import { PortalError } from '../../../core/errors.js'
+import { isPortalError, PortalError } from '../../../core/errors.js'
 import { murmur2 } from '../../../core/murmur2.js'
 import { RecordBatchView } from '../../../core/record-batch-view.js'
 import type { Delivery, ReceiveResponse, Settlement, SettleOutcome } from '../../../protocol/service.js'
 import { decodeReceiveRequest, encodeReceiveResponse } from '../../../protocol/wire/receive.js'
 import { decodeSettleRequest, encodeSettleResponse } from '../../../protocol/wire/settle.js'
+import { decodeStreamRequest, encodeAnswerFrame, encodeFailureFrame } from '../../../protocol/wire/stream.js'
 import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
 import { randomId } from '../../../runtime/runtime.js'
 import { binary, type HttpResponse, json, noContent } from '../exchange.js'
@@ -74,6 +75,50 @@ export const consumeRoutes: readonly Route[] = [
     handle: (context) => (context.type === WIRE_TYPE ? receiveBatches(context) : receiveMessages(context)),
   },
   {
+    method: 'POST',
+    path: '/topics/{topic}/groups/{group}/stream',
+    id: 'receiveStream',
+    tag,
+    summary:
+      'Leases messages as they come and as far as the credit goes: what clients of this package listen to.',
+    body: { [WIRE_TYPE]: undefined },
+    answers: { 200: { description: 'Frames, until it is ended.', content: { [WIRE_TYPE]: undefined } } },
+    handle: streamBatches,
+  },
+  {
+    method: 'PUT',
+    path: '/streams/{stream}/credit',
+    id: 'addCredit',
+    tag,
+    summary: 'Raises what a stream may deliver, counted from its beginning.',
+    body: {
+      [JSON_TYPE]: {
+        type: 'object',
+        required: ['messages', 'bytes'],
+        additionalProperties: false,
+        properties: { messages: COUNT, bytes: COUNT },
+      },
+    },
+    answers: { 204: NOTHING },
+    async handle(context) {
+      const credit = (await context.json()) as { messages: number; bytes: number }
+      await context.service.addCredit({ stream: context.params.stream!, ...credit }, context.call)
+      return noContent()
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/streams/{stream}',
+    id: 'endStream',
+    tag,
+    summary: 'Ends a stream; what is not on its way yet is given back.',
+    answers: { 204: NOTHING },
+    async handle(context) {
+      await context.service.endStream({ stream: context.params.stream! }, context.call)
+      return noContent()
+    },
+  },
+  {
     method: 'DELETE',
     path: '/topics/{topic}/groups/{group}/receives/{consumer}/{id}',
     id: 'endReceive',
@@ -123,6 +168,45 @@ async function receiveBatches(context: Context): Promise<HttpResponse> {
     ...binary(WIRE_TYPE, encodeReceiveResponse(response)),
     undo: () =>
       giveBack(context, request.topicId, request.group, request.generation, request.consumer, response),
+  }
+}
+
+async function streamBatches(context: Context): Promise<HttpResponse> {
+  const request = decodeStreamRequest(await context.bytes())
+  const answers = context.service.receiveStream(request, context.call)[Symbol.asyncIterator]()
+  // What it refuses at once is a problem like any other.
+  const first = await answers.next()
+  const giveUp = (response: ReceiveResponse) =>
+    giveBack(context, request.topicId, request.group, request.generation, request.consumer, response)
+  const body = frames(first.done ? EMPTY : first.value, answers, giveUp)
+  return { status: 200, headers: { 'content-type': WIRE_TYPE, 'x-accel-buffering': 'no' }, body }
+}
+
+const EMPTY: ReceiveResponse = { deliveries: [] }
+
+/** Each answer as a frame; one that was not taken is given back. */
+async function* frames(
+  first: ReceiveResponse,
+  answers: AsyncIterator<ReceiveResponse>,
+  giveUp: (response: ReceiveResponse) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    for (let response: ReceiveResponse | undefined = first; response !== undefined; ) {
+      let isTaken = false
+      try {
+        yield encodeAnswerFrame(response)
+        isTaken = true
+      } finally {
+        if (!isTaken) giveUp(response)
+      }
+      const next: IteratorResult<ReceiveResponse> = await answers.next()
+      response = next.done ? undefined : next.value
+    }
+  } catch (error) {
+    if (!isPortalError(error)) throw error
+    yield encodeFailureFrame(error)
+  } finally {
+    void answers.return?.()
   }
 }
 
