@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './connect.js'
-import { fetchSend } from './transport/http/client/fetch-send.js'
+import { fetchSend, webPack } from './transport/http/client/fetch-send.js'
 
 export {
   Admin,
@@ -55,5 +55,5 @@ export type { Clock, Crc32, Random, Runtime, Timer, Timers } from './runtime/run
  */
 export function connect(urls: string | readonly string[], options: ConnectOptions = {}): RemoteConnection {
   checkConnectOptions(options)
-  return new RemoteConnection(urls, options, { send: fetchSend, async close() {} })
+  return new RemoteConnection(urls, options, { send: fetchSend, pack: webPack, async close() {} })
 }

@@ -33,11 +33,13 @@ export function connect(
     carrier ??= import('./transport/http/client/undici-send.js').then(({ undiciSend }) => undiciSend(tls))
     return carrier
   }
+  const loadPacking = () => import('./transport/http/packing.js')
   return new RemoteConnection(
     urls,
     { ...rest, runtime },
     {
       openStream,
+      pack: async (records, compression) => (await loadPacking()).pack(records, compression),
       send: async (request) => (await load()).send(request),
       close: async () => (await carrier)?.close(),
       prepare: (closed) => setMaxListeners(0, closed),

@@ -7,7 +7,7 @@ import type { Runtime } from './runtime/runtime.js'
 import { systemRuntime } from './runtime/system.js'
 import { httpService } from './transport/http/client/http-service.js'
 import type { OpenStream } from './transport/http/client/receive-stream.js'
-import type { Send } from './transport/http/client/send.js'
+import type { Pack, Send } from './transport/http/client/send.js'
 
 export interface ConnectOptions {
   /** Says who asks: sent as a bearer token. A function is asked for each request, so that tokens can be renewed. @default none */
@@ -36,6 +36,7 @@ export type ConnectionListeners = { [E in keyof ConnectionEvents]: (payload: Con
 export interface Carrier {
   readonly send: Send
   close(): Promise<void>
+  readonly pack: Pack
   /** Where it hands over pieces as they come. */
   readonly openStream?: OpenStream | undefined
   /** Told of the signal to which every client of the connection listens: Node warns of more than ten listeners. */
@@ -68,6 +69,7 @@ export class RemoteConnection extends EventEmitter<ConnectionListeners> implemen
       url,
       service: httpService(url, {
         send: carrier.send,
+        pack: carrier.pack,
         openStream: carrier.openStream,
         clock: runtime.clock,
         timers: runtime.timers,

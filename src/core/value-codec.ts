@@ -24,8 +24,8 @@ export function decodeValue(view: RecordBatchView, at: number): unknown {
     case 'text':
       return view.valueText(at)
     case 'raw':
-      // The batch is shared with the broker and with other consumers: whoever gets bytes may change them.
-      return view.valueBytes(at).slice()
+      // The batch is shared with the broker and with other consumers: whoever gets bytes may change them. A Buffer's `slice` would not copy.
+      return new Uint8Array(view.valueBytes(at))
     case 'json':
       return parseJson(view.valueText(at))
   }

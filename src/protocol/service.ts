@@ -113,7 +113,11 @@ export interface ProduceRequest {
   /** `all`: every in-sync replica has fsynced. `leader`: the leader has. */
   readonly acks: 'all' | 'leader'
   readonly batches: readonly ProduceBatch[]
+  /** How the records are packed on their way, where there is one; they are stored as they were before. @default not at all */
+  readonly compression?: Compression | undefined
 }
+
+export type Compression = 'deflate' | 'zstd'
 
 export interface ProduceBatch {
   readonly topicId: string

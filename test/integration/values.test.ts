@@ -80,6 +80,21 @@ describe('values', () => {
     expect(await new Admin(broker).listTopics()).toEqual([])
   })
 
+  test('a Buffer that is changed after send, while its topic is still looked for, is stored as it was', async () => {
+    const broker = await openBroker()
+    const producer = new Producer(broker)
+    const value = Buffer.from('before')
+    const key = Buffer.from('key')
+    const sent = producer.send('fresh', value, { key })
+    value.fill(0)
+    key.fill(0)
+    await sent
+    const message = await new Consumer<Uint8Array>(broker, 'fresh').receive()
+    expect(
+      [message.value, message.key].map((bytes) => new TextDecoder().decode(bytes as Uint8Array)),
+    ).toEqual(['before', 'key'])
+  })
+
   test('send encodes before it returns: what is changed afterwards is not seen', async () => {
     for (const state of ['topic is not known yet', 'topic is known']) {
       const json = { state, list: [1] }

@@ -46,7 +46,7 @@ export class Message<T = unknown> {
   /** Text or bytes, as it was sent. */
   get key(): string | Uint8Array | undefined {
     const key = this.#batch.view.key(this.#at)
-    return typeof key === 'object' ? key.slice() : key
+    return typeof key === 'object' ? new Uint8Array(key) : key
   }
 
   /** As it was sent: what JSON carries, a string, or bytes (a copy of its own). */

@@ -47,8 +47,8 @@ export class Outgoing {
     const { value, key, headers } = this.record
     this.record = {
       ...this.record,
-      value: typeof value === 'string' ? value : value.slice(),
-      key: typeof key === 'object' ? key.slice() : key,
+      value: typeof value === 'string' ? value : new Uint8Array(value),
+      key: typeof key === 'object' ? new Uint8Array(key) : key,
       headers: headers === undefined ? undefined : { ...headers },
     }
   }

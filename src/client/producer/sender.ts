@@ -117,12 +117,13 @@ export class Sender {
 
   #post(request: readonly InRequest[]): void {
     this.#requests.add(request)
+    const { acks, compression } = this.#options
     const batches: ProduceBatch[] = request.map(({ queue, batch }) => ({
       topicId: queue.topicId,
       partition: queue.partition,
       records: batch.records!,
     }))
-    this.#side.service.produce({ acks: this.#options.acks, batches }).then(
+    this.#side.service.produce({ acks, compression, batches }).then(
       (response) => this.#answered(request, response.results),
       (thrown: unknown) => {
         const error = asPortalError(thrown)

@@ -27,7 +27,7 @@ export class ReadMessage<T = unknown> {
   get key(): string | Uint8Array | undefined {
     const key = this.#view.key(this.#at)
     // The batch is shared with the broker: whoever gets bytes may change them.
-    return typeof key === 'object' ? key.slice() : key
+    return typeof key === 'object' ? new Uint8Array(key) : key
   }
 
   get headers(): Readonly<Record<string, string>> {

@@ -1,12 +1,14 @@
 import type { ByteReader, ByteWriter } from '../../core/bytes.js'
 import { type ErrorCode, PortalError } from '../../core/errors.js'
-import type { ProduceBatch, ProduceRequest, ProduceResponse, ProduceResult } from '../service.js'
+import type { Compression, ProduceBatch, ProduceRequest, ProduceResponse, ProduceResult } from '../service.js'
 import { beginMessage, openMessage, readList, writeList } from './wire.js'
 
 /** What a batch takes beside its records; about. */
 const BATCH_OVERHEAD = 64
 
-/** How records are packed on the way: 0, not at all; the others are for `unpack` to know. */
+/** Their places, from 1 on, are how a batch says that it is packed; 0: it is not. */
+export const COMPRESSIONS: readonly Compression[] = ['deflate', 'zstd']
+
 export interface PackedBatch extends ProduceBatch {
   readonly packing: number
 }

@@ -48,6 +48,7 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
           request,
           params,
           query: readQuery(route, request.query),
+          maxBodyBytes: options.maxBodyBytes,
           ...bodyOf(route, request, options.maxBodyBytes),
           wants: (...types) => preferred(request.header('accept'), types),
         })

@@ -3,9 +3,11 @@ import type { Logger } from '../../protocol/connection.js'
 import { systemRuntime } from '../../runtime/system.js'
 import type { Listener, Transport } from '../transport.js'
 import { httpService } from './client/http-service.js'
+import { openStream } from './client/receive-stream.js'
 import { undiciSend } from './client/undici-send.js'
 import { createDispatcher } from './dispatch.js'
 import { listenNode } from './node-server.js'
+import { pack } from './packing.js'
 import { serviceRoutes } from './routes/routes.js'
 
 export interface HttpOptions {
@@ -56,6 +58,8 @@ export function http(options: HttpOptions): Transport {
       const { send } = undiciSend()
       return httpService(address, {
         send,
+        pack,
+        openStream,
         clock: runtime.clock,
         timers: runtime.timers,
         headers: () => ({}),

@@ -156,7 +156,10 @@ function readBody(message: IncomingMessage, limit: number): Promise<Uint8Array> 
         reject(tooLarge(limit))
       }
     })
-    message.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)))
+    message.once('end', () => {
+      const { buffer, byteOffset } = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)
+      resolve(new Uint8Array(buffer, byteOffset, length))
+    })
     message.once('error', () => reject(new PortalError('ABORTED', 'The caller has gone.')))
   })
 }

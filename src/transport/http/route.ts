@@ -43,6 +43,8 @@ export interface Context {
   readonly query: Readonly<Record<string, unknown>>
   /** The content type of the body, without parameters; '' if there is none. */
   readonly type: string
+  /** How long a body may be, in bytes. */
+  readonly maxBodyBytes: number
   /** The body's bytes; not longer than the server allows. */
   bytes(): Promise<Uint8Array>
   /** The body as JSON, checked by the route's schema; undefined if it is left out. */

@@ -1,4 +1,5 @@
-import type { Send } from './send.js'
+import { PortalError } from '../../../core/errors.js'
+import type { Pack, Send } from './send.js'
 
 /** `fetch`, wherever there is one. It hands over answers as a whole. */
 export const fetchSend: Send = async ({ method, origin, path, headers, body, signal, timeout }) => {
@@ -15,4 +16,14 @@ export const fetchSend: Send = async ({ method, origin, path, headers, body, sig
     type: response.headers.get('content-type') ?? '',
     body: new Uint8Array(await response.arrayBuffer()),
   }
+}
+
+/** What the web's own streams can do. */
+export const webPack: Pack = async (records, compression) => {
+  if (compression !== 'deflate')
+    throw new PortalError('UNSUPPORTED', `There is no ${compression} here: use 'deflate'.`)
+  const packed = new Blob([records as Uint8Array<ArrayBuffer>])
+    .stream()
+    .pipeThrough(new CompressionStream('deflate-raw'))
+  return new Uint8Array(await new Response(packed).arrayBuffer())
 }

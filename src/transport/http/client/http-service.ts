@@ -1,18 +1,30 @@
 import { abortedError, type ErrorCode, isPortalError, PortalError } from '../../../core/errors.js'
-import type { BrokerService, CallOptions, Position } from '../../../protocol/service.js'
-import { decodeProduceResponse, encodeProduceRequest } from '../../../protocol/wire/produce.js'
+import type {
+  BrokerService,
+  CallOptions,
+  Compression,
+  Position,
+  ProduceBatch,
+} from '../../../protocol/service.js'
+import {
+  COMPRESSIONS,
+  decodeProduceResponse,
+  encodeProduceRequest,
+  type PackedBatch,
+} from '../../../protocol/wire/produce.js'
 import { decodeReadResponse } from '../../../protocol/wire/read.js'
 import { decodeReceiveResponse, encodeReceiveRequest } from '../../../protocol/wire/receive.js'
 import { decodeSettleResponse, encodeSettleRequest } from '../../../protocol/wire/settle.js'
 import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
 import type { Clock, Timer, Timers } from '../../../runtime/runtime.js'
 import type { OpenStream } from './receive-stream.js'
-import type { Pieces, Send } from './send.js'
+import type { Pack, Pieces, Send } from './send.js'
 
 export interface HttpServiceOptions {
   readonly send: Send
   readonly clock: Clock
   readonly timers: Timers
+  readonly pack: Pack
   /** Where the carrier hands over pieces as they come. */
   readonly openStream?: OpenStream | undefined
   /** Sent with every request. */
@@ -107,11 +119,12 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     `/locks/${encodeURIComponent(name)}${token === undefined ? '' : `/${token}`}`
 
   return {
-    async produce({ acks, batches }, call) {
-      const body = encodeProduceRequest(
-        acks,
-        batches.map((batch) => ({ ...batch, packing: 0 })),
-      )
+    async produce({ acks, batches, compression }, call) {
+      const packed =
+        compression === undefined
+          ? batches.map((batch) => ({ ...batch, packing: 0 }))
+          : await Promise.all(batches.map((batch) => packBatch(batch, compression, options.pack)))
+      const body = encodeProduceRequest(acks, packed)
       return decodeProduceResponse(expected(url, await exchange('POST', '/messages', body, call)))
     },
     joinGroup: ({ from, settings, create, ...name }, call) =>
@@ -225,6 +238,12 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     renewLock: ({ name, token }, call) => ask('PUT', lock(name, token), undefined, call),
     releaseLock: ({ name, token }, call) => ask('DELETE', lock(name, token), undefined, call),
   }
+}
+
+async function packBatch(batch: ProduceBatch, compression: Compression, pack: Pack): Promise<PackedBatch> {
+  const records = await pack(batch.records, compression)
+  if (records.length >= batch.records.length) return { ...batch, packing: 0 }
+  return { ...batch, records, packing: COMPRESSIONS.indexOf(compression) + 1 }
 }
 
 function toText(at: Position): string | number {

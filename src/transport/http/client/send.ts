@@ -1,3 +1,5 @@
+import type { Compression } from '../../../protocol/service.js'
+
 /** One request, for whatever carries it: undici in Node, `fetch` elsewhere. */
 export interface SendRequest {
   /** Given: the pieces of a good answer (status 200) go there, and the answer comes without its body once it is over. */
@@ -25,3 +27,6 @@ export type Pieces = (piece: Uint8Array) => void
 
 /** Carries one request. Rejects, whatever the reason, when there is no complete answer; never retries by itself. */
 export type Send = (request: SendRequest) => Promise<SendResponse>
+
+/** Packs records for the way. Rejects with UNSUPPORTED where that cannot be done. */
+export type Pack = (records: Uint8Array, compression: Compression) => Promise<Uint8Array>

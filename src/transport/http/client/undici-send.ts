@@ -80,16 +80,21 @@ function exchange(
       type = Array.isArray(value) ? (value[0] ?? '') : (value ?? '')
     },
     onResponseData(_, chunk) {
-      if (onPiece !== undefined && status === 200) onPiece(chunk)
+      if (onPiece !== undefined && status === 200) onPiece(plain(chunk))
       else chunks.push(chunk)
     },
     onResponseEnd() {
       end()
-      resolve({ status, type, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) })
+      resolve({ status, type, body: plain(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)) })
     },
     onResponseError(_, error) {
       end()
       reject(error)
     },
   })
+}
+
+/** Node's Buffers have other methods of the same names: what goes further in is bytes. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
 }

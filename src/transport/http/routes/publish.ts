@@ -9,9 +9,9 @@ import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
 import { parseJson } from '../dispatch.js'
 import { binary, type HttpResponse, json } from '../exchange.js'
 import { MESSAGE_INPUT, type MessageInput, toRecordInput } from '../message-json.js'
+import { unpack } from '../packing.js'
 import type { Context, Route } from '../route.js'
 import { checkSchema, type Schema } from '../schema.js'
-import { unpack } from '../unpack.js'
 import { topicNameOf } from './names.js'
 import { answer, COUNT, JSON_TYPE, NDJSON_TYPE } from './schemas.js'
 
@@ -77,7 +77,7 @@ export const publishRoutes: readonly Route[] = [
     answers: { 200: { description: 'An outcome for each batch.', content: { [WIRE_TYPE]: undefined } } },
     async handle(context) {
       const { acks, batches } = decodeProduceRequest(await context.bytes())
-      const unpacked = await unpack(batches)
+      const unpacked = await unpack(batches, context.maxBodyBytes)
       return binary(
         WIRE_TYPE,
         encodeProduceResponse(await context.service.produce({ acks, batches: unpacked }, context.call)),
