@@ -105,6 +105,46 @@ const ROLES = {
     })
     return performance.now() - began
   },
+  /** Sends at a steady rate until it is stopped. */
+  async steadyStart(url: string, topic: string, perSecond: number) {
+    const producer = new Producer(connect(url))
+    await producer.send(topic, VALUE)
+    const began = performance.now()
+    let sent = 1
+    const timer = setInterval(() => {
+      // Not more than a second's worth at once, however long this process was held up.
+      const due = Math.min(perSecond, Math.floor(((performance.now() - began) / 1_000) * perSecond) - sent)
+      for (let i = 0; i < due; i++) void producer.send(topic, VALUE)
+      sent += Math.max(0, due)
+    }, 5)
+    stopSending = async () => {
+      clearInterval(timer)
+      await producer.close()
+      return sent
+    }
+  },
+  steadyStop: () => stopSending(),
+  /** Consumes and acks until it is finished. */
+  async steadyConsume(url: string, topic: string) {
+    const consumer = soleConsumer(connect(url), topic, 'group')
+    void (async () => {
+      for await (const message of consumer) {
+        if (message.offset < next) repeated++
+        else next = message.offset + 1
+        taken++
+        void message.ack()
+      }
+    })()
+  },
+  async steadyTaken() {
+    return { taken, repeated }
+  },
+  /** Waits until `count` are taken. */
+  async steadyFinish(count: number) {
+    for (const began = performance.now(); taken < count && performance.now() - began < 60_000; )
+      await pause(50)
+    return { taken, repeated }
+  },
   /** Bytes of this process, after a collection. */
   async memory() {
     ;(globalThis as { gc?: () => void }).gc?.()
@@ -114,6 +154,10 @@ const ROLES = {
 }
 
 const FILLER = 'portal-mq '.repeat(6)
+let stopSending = async () => 0
+let taken = 0
+let repeated = 0
+let next = 0
 let sleepers: ConsumerType[] = []
 let received: ReturnType<ConsumerType['receive']>[] = []
 let connection: ReturnType<typeof connect> | undefined
