@@ -1,16 +1,10 @@
-import { isPortalError, type PortalError } from '../../core/errors.js'
+import type { PortalError } from '../../core/errors.js'
 import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
-import type {
-  HeldToken,
-  ReceiveRequest,
-  ReceiveResponse,
-  SettleOutcome,
-  StreamCredit,
-} from '../../protocol/service.js'
-import { randomId, type Timer, type Timers } from '../../runtime/runtime.js'
-import { retryDelay, untilItSucceeds } from '../backoff.js'
-import { asPortalError, closedReason } from '../client-side.js'
+import type { HeldToken, ReceiveRequest, ReceiveResponse, SettleOutcome } from '../../protocol/service.js'
+import type { Timers } from '../../runtime/runtime.js'
+import { closedReason } from '../client-side.js'
+import { Fetcher, type FetchingConsumer } from './fetcher.js'
 import { HeldBatch, HeldLease, type LeaseOwner, State } from './held-batch.js'
 import { type KeptHoldings, LeaseKeeper } from './lease-keeper.js'
 import { leaseLost } from './lease-lost.js'
@@ -18,7 +12,6 @@ import { Message } from './message.js'
 import type { ResolvedConsumerOptions } from './options.js'
 import { type Session, Sessions } from './session.js'
 import { Settler } from './settler.js'
-import { ConsumerStream } from './stream.js'
 import { MOST_BYTES, PrefetchWindow } from './window.js'
 
 /** Messages handed out in one turn; more would hold up the host's event loop (performance.md). */
@@ -35,7 +28,7 @@ interface Taker {
  * What a consumer's loops, runs and receives share: the messages that it holds, the requests that bring and settle them, and
  * the turn in which both go out together.
  */
-export class Engine implements LeaseOwner, KeptHoldings {
+export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
   readonly side: ClientSide
   readonly options: ResolvedConsumerOptions
   readonly sessions: Sessions
@@ -56,16 +49,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
   #heldBytes = 0
   readonly #takers: Taker[] = []
   #streams = 0
-  #receiving: AbortController | undefined
-  /** Instead of one receive after the other, where there are streams. */
-  #stream: ConsumerStream | undefined
-  #joining = false
-  #retry: Timer | undefined
-  #failures = 0
-  /** Receives under way, of loops and of single messages. */
-  #receives = 0
-  /** An answer was lost: it may have granted what nobody knows of. */
-  #answerLost = false
+  readonly #fetcher: Fetcher
   /** Why the stream broke, until somebody asks. */
   #failure: PortalError | undefined
   #room = PER_TURN
@@ -84,11 +68,12 @@ export class Engine implements LeaseOwner, KeptHoldings {
     this.#window = new PrefetchWindow(options.prefetch, options.lease)
     this.sessions = new Sessions(side, topic, options, this.ending)
     this.settler = new Settler(side, options, {
-      pending: () => this.#wantTurn(),
+      pending: () => this.wantTurn(),
       lost: (lease, ranges) => this.#lose(lease, ranges),
       extended: (lease, ranges, deadline) => this.keeper.extended(lease, ranges, deadline),
     })
     this.keeper = new LeaseKeeper(this, this.#held, options.lease)
+    this.#fetcher = new Fetcher(this)
     if (side.closed.aborted) this.#connectionClosed()
     else side.closed.addEventListener('abort', this.#connectionClosed)
   }
@@ -125,10 +110,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
     this.#window.changeConcurrency(-concurrency)
     this.cancel(owner)
     if (this.#streams > 0) return
-    this.#receiving?.abort()
-    this.#stream?.controller.abort()
-    this.#retry?.cancel()
-    this.#retry = undefined
+    this.#fetcher.stop()
     this.#failure = undefined
     this.releaseBuffered()
   }
@@ -153,7 +135,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
     }
     return new Promise((resolve, reject) => {
       this.#takers.push({ owner, resolve, reject })
-      this.#wantTurn()
+      this.wantTurn()
     })
   }
 
@@ -174,7 +156,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
       this.#buffered--
       this.#inHand++
       this.#room--
-      this.#wantTurn()
+      this.wantTurn()
       return new Message(batch, at)
     }
     return undefined
@@ -224,7 +206,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
 
   // Turns --------------------------------------------------------------------------------------------------------------
 
-  #wantTurn(): void {
+  wantTurn(): void {
     if (this.#turnDeferred) return
     this.#turnDeferred = true
     this.side.runtime.timers.defer(this.#turn)
@@ -235,175 +217,45 @@ export class Engine implements LeaseOwner, KeptHoldings {
     this.#turnDeferred = false
     this.#room = PER_TURN
     if (this.#buffered > 0) this.#lookAtWaiting()
-    if (this.side.streams) this.#allow()
-    this.settler.send(this.#takeCredit)
-    if (this.side.streams) this.#tellCredit()
-    else this.#fetch()
+    this.#fetcher.prepare()
+    this.settler.send(this.#fetcher.takeCredit)
+    this.#fetcher.fetch()
     this.#serve()
   }
 
   // Receiving ----------------------------------------------------------------------------------------------------------
 
-  #fetch(): void {
-    if (this.#streams === 0 || this.#receiving !== undefined || this.ending.aborted) return
-    if (this.#retry !== undefined || this.#joining || this.#failure !== undefined) return
-    const room = this.#window.room(this.#buffered + this.#inHand, this.#buffered)
-    const bytes = MOST_BYTES - this.#heldBytes
-    if (room <= 0 || bytes < 1) return
-    const session = this.sessions.current
-    if (session === undefined) this.#join()
-    else this.#receive(session, room, Math.floor(bytes))
-  }
-
-  // Streams ------------------------------------------------------------------------------------------------------------
-
-  /** Opens the stream, or allows it as much more as there is room for. */
-  #allow(): void {
-    if (this.#streams === 0 || this.ending.aborted) return
-    if (this.#retry !== undefined || this.#joining || this.#failure !== undefined) return
-    const stream = this.#stream
-    // One that ends may still bring something.
-    if (stream?.controller.signal.aborted) return
-    const held = this.#buffered + this.#inHand + (stream?.outstanding ?? 0)
-    const room = this.#window.room(held, this.#buffered)
-    const bytes = MOST_BYTES - this.#heldBytes
-    if (room <= 0 || bytes < 1) return
-    if (stream !== undefined) return stream.allow(room, bytes)
-    const session = this.sessions.current
-    if (session === undefined) return this.#join()
-    const opened = new ConsumerStream(randomId(this.side.runtime.random))
-    opened.allow(room, bytes)
-    this.#stream = opened
-    void this.#listen(opened, session)
-  }
-
-  /** Credit for the next settlements to carry; a stream that is not open yet has its own. */
-  readonly #takeCredit = (): StreamCredit | undefined =>
-    this.#stream?.isOpen ? this.#stream.takeCredit() : undefined
-
-  /** What no settlement carried goes by itself, until it has arrived or the stream is gone. */
-  #tellCredit(): void {
-    const stream = this.#stream
-    const credit = this.#takeCredit()
-    if (stream === undefined || credit === undefined) return
-    const { runtime, service } = this.side
-    const { signal } = stream.controller
-    untilItSucceeds(runtime, Number.POSITIVE_INFINITY, signal, () =>
-      service.addCredit(credit, { signal }),
-    ).catch(() => {
-      // The stream itself says what is wrong.
-    })
-  }
-
-  async #listen(stream: ConsumerStream, session: Session): Promise<void> {
-    const { group, consumerId, lease } = this.options
-    const { topicId, generation } = session
-    const held = this.#recover(session)
-    const credit = stream.takeCredit()!
-    const request = {
-      topicId,
-      group,
-      generation,
-      consumer: consumerId,
-      lease,
-      held,
-      stream: stream.id,
-      credit,
-    }
-    let failure: unknown
-    this.#receives++
-    try {
-      for await (const response of this.side.service.receiveStream(request, {
-        signal: stream.controller.signal,
-      })) {
-        this.#heard(stream, session, response)
-      }
-    } catch (error) {
-      failure = error
-    }
-    this.#receives--
-    if (isPortalError(failure, 'DISCONNECTED', 'TIMEOUT')) this.#answerLost = true
-    stream.controller.abort()
-    this.#stream = undefined
-    if (failure === undefined || isPortalError(failure, 'ABORTED')) this.#wantTurn()
-    else this.#receiveFailed(session, asPortalError(failure))
-  }
-
-  #heard(stream: ConsumerStream, session: Session, response: ReceiveResponse): void {
-    this.#failures = 0
-    const missed = this.#takers.length > 0 && this.#buffered === 0
-    const count = this.accept(session, response)
-    stream.arrived(response, count)
-    if (missed && count > 0 && stream.outstanding <= 0) this.#window.ranDry()
-    this.#serve()
-    this.#wantTurn()
-  }
-
-  #join(): void {
-    this.#joining = true
-    this.sessions.join().then(
-      () => {
-        this.#joining = false
-        this.#wantTurn()
-      },
-      (error: unknown) => {
-        this.#joining = false
-        this.#break(asPortalError(error))
-      },
-    )
-  }
-
-  #receive(session: Session, maxMessages: number, maxBytes: number): void {
-    const controller = new AbortController()
-    this.#receiving = controller
-    this.receive(session, { maxMessages, maxBytes }, controller.signal).then(
-      (response) => {
-        this.#receiving = undefined
-        this.#failures = 0
-        const missed = this.#takers.length > 0 && this.#buffered === 0
-        const count = this.accept(session, response)
-        if (missed && count >= maxMessages) this.#window.ranDry()
-        this.#serve()
-        this.#wantTurn()
-      },
-      (thrown: unknown) => {
-        this.#receiving = undefined
-        if (controller.signal.aborted) this.#wantTurn()
-        else this.#receiveFailed(session, asPortalError(thrown))
-      },
-    )
-  }
-
-  /** Asks the broker for messages. After a lost answer, and while no other receive is under way, it says what is held. */
-  async receive(
+  /** Asks the broker once. */
+  receive(
     session: Session,
     wanted: Pick<ReceiveRequest, 'maxMessages' | 'maxBytes' | 'wait'>,
     signal: AbortSignal,
   ): Promise<ReceiveResponse> {
-    const { group, consumerId, lease } = this.options
-    const { topicId, generation } = session
-    const held = this.#recover(session)
-    const request = { topicId, group, generation, consumer: consumerId, lease, held, ...wanted }
-    this.#receives++
-    try {
-      return await this.side.service.receive(request, { signal })
-    } catch (error) {
-      if (isPortalError(error, 'DISCONNECTED', 'TIMEOUT')) this.#answerLost = true
-      throw error
-    } finally {
-      this.#receives--
-    }
+    return this.#fetcher.receive(session, wanted, signal)
   }
 
-  /** What is held, for the broker to compare, if an answer was lost and no other is on its way. */
-  #recover(session: Session): HeldToken[] | undefined {
-    if (!this.#answerLost || this.#receives > 0) return undefined
-    this.#answerLost = false
-    return this.#heldTokens(session)
+  /** What `receive` does about an error: true if it is worth another try. */
+  survives(session: Session | undefined, error: PortalError): boolean {
+    return this.#fetcher.survives(session, error)
   }
 
-  /** The leases whose messages wait, are in hand, or are about to be settled. */
-  #heldTokens(session: Session): HeldToken[] {
+  wanted(outstanding: number): { readonly messages: number; readonly bytes: number } | undefined {
+    if (this.#streams === 0 || this.ending.aborted || this.#failure !== undefined) return undefined
+    const messages = this.#window.room(this.#buffered + this.#inHand + outstanding, this.#buffered)
+    const bytes = MOST_BYTES - this.#heldBytes
+    return messages > 0 && bytes >= 1 ? { messages, bytes } : undefined
+  }
+
+  arrived(session: Session, response: ReceiveResponse, all: (count: number) => boolean): number {
+    const missed = this.#takers.length > 0 && this.#buffered === 0
+    const count = this.accept(session, response)
+    if (missed && all(count)) this.#window.ranDry()
+    this.#serve()
+    this.wantTurn()
+    return count
+  }
+
+  heldTokens(session: Session): HeldToken[] {
     const leases = new Set<HeldLease>(this.settler.leases())
     for (const { lease } of this.#held) leases.add(lease)
     return [...leases]
@@ -411,35 +263,8 @@ export class Engine implements LeaseOwner, KeptHoldings {
       .map(({ partition, token }) => ({ partition, token }))
   }
 
-  /** What both loops and `receive` do about an error: true if it is worth another try. */
-  survives(session: Session | undefined, error: PortalError): boolean {
-    if (this.ending.aborted) return false
-    if (error.code === 'GROUP_NOT_FOUND' || error.code === 'TOPIC_NOT_FOUND') {
-      if (session === undefined) return false
-      this.sessions.leave(session)
-      this.#loseSession(session)
-      return true
-    }
-    return error.retriable
-  }
-
-  #receiveFailed(session: Session, error: PortalError): void {
-    if (!this.survives(session, error)) return this.#break(error)
-    // The group was moved: join it again at once, but do not run in circles.
-    this.#failures++
-    if (!error.retriable && this.#failures === 1) return this.#wantTurn()
-    const { timers, random } = this.side.runtime
-    this.#retry = timers.setTimeout(
-      () => {
-        this.#retry = undefined
-        this.#wantTurn()
-      },
-      retryDelay(this.#failures, random),
-    )
-  }
-
   /** The stream cannot go on: whoever waits hears of it, or the next one to ask. */
-  #break(error: PortalError): void {
+  broke(error: PortalError): void {
     if (this.ending.aborted) return
     if (this.#takers.length === 0) this.#failure = error
     for (const taker of this.#takers.splice(0)) taker.reject(error)
@@ -512,7 +337,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
     batch.unwatch(at)
     this.#inHand--
     this.#settledOne(batch)
-    this.#wantTurn()
+    this.wantTurn()
   }
 
   #settledOne(batch: HeldBatch): void {
@@ -548,13 +373,13 @@ export class Engine implements LeaseOwner, KeptHoldings {
         if (batch !== undefined) this.#letGo(batch, offset - batch.baseOffset, State.lost)
       }
     }
-    this.#wantTurn()
+    this.wantTurn()
   }
 
   /** One message's lease is over. */
   lose(batch: HeldBatch, at: number): void {
     this.#letGo(batch, at, State.lost)
-    this.#wantTurn()
+    this.wantTurn()
   }
 
   /** The lease of those that wait in the batch is over. */
@@ -562,7 +387,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
     batch.forEach(State.buffered, (_, at) => this.#letGo(batch, at, State.lost))
   }
 
-  #loseSession(session: Session): void {
+  loseSession(session: Session): void {
     for (const batch of [...this.#held]) {
       if (batch.lease.session !== session) continue
       for (let at = 0; at < batch.states.length; at++) this.#letGo(batch, at, State.lost)
@@ -594,9 +419,7 @@ export class Engine implements LeaseOwner, KeptHoldings {
     if (this.ending.aborted) return
     this.#ending.abort(reason)
     this.side.closed.removeEventListener('abort', this.#connectionClosed)
-    this.#receiving?.abort()
-    this.#stream?.controller.abort()
-    this.#retry?.cancel()
+    this.#fetcher.stop()
     if (this.#streams === 0) this.releaseBuffered()
     this.#serve()
   }
