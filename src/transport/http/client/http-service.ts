@@ -73,6 +73,7 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
       headers,
       body: sent,
       signal,
+      waits: wait > 0,
       timeout: timeout + wait,
       onPiece,
     }

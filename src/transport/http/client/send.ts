@@ -12,6 +12,8 @@ export interface SendRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array | string | undefined
   readonly signal: AbortSignal | undefined
+  /** Whether the answer may be long in coming because there is nothing to say yet. */
+  readonly waits: boolean
   /** Milliseconds without an answer after which the server counts as gone. */
   readonly timeout: number
 }

@@ -1,5 +1,5 @@
 import { type Dispatcher, Pool } from 'undici'
-import type { Send, SendResponse } from './send.js'
+import type { Send, SendRequest, SendResponse } from './send.js'
 
 /** What is said to servers that ask for more than a name: TLS, as `tls.connect` takes it. */
 export interface ClientTls {
@@ -21,8 +21,10 @@ export interface UndiciSend {
 /** A pool of connections for each server, kept alive; as many as there are requests under way. */
 export function undiciSend(tls?: ClientTls): UndiciSend {
   const pools = new Map<string, Pool>()
-  const poolOf = (origin: string): Pool => {
-    let pool = pools.get(origin)
+  // Those that sleep apart: to find a free connection a pool looks at those that are not.
+  const poolOf = ({ origin, waits }: SendRequest): Pool => {
+    const name = `${waits ? 'waiting' : 'brief'} ${origin}`
+    let pool = pools.get(name)
     if (!pool) {
       const connect = { ...tls, timeout: 5_000, noDelay: true, keepAlive: true }
       pool = new Pool(origin, {
@@ -31,13 +33,12 @@ export function undiciSend(tls?: ClientTls): UndiciSend {
         keepAliveTimeout: 30_000,
         connect: connect as NonNullable<Pool.Options['connect']>,
       })
-      pools.set(origin, pool)
+      pools.set(name, pool)
     }
     return pool
   }
   return {
-    send: (request) =>
-      new Promise((resolve, reject) => exchange(poolOf(request.origin), request, resolve, reject)),
+    send: (request) => new Promise((resolve, reject) => exchange(poolOf(request), request, resolve, reject)),
     async close() {
       const open = [...pools.values()]
       pools.clear()
