@@ -119,6 +119,8 @@ export async function settle(
   request: SettleRequest,
   local: boolean,
 ): Promise<SettleResponse> {
+  // Before any partition is asked: what one of them refuses would be an error that nobody hears.
+  if (!topic.groups.has(request.group)) throw groupMoved(topic.name, request.group)
   const lost: (readonly number[])[] = new Array(request.settlements.length)
   const byPartition = new Map<number, { parts: SettlePart[]; places: number[] }>()
   request.settlements.forEach((settlement, place) => {
@@ -156,7 +158,6 @@ export async function settle(
         })
       }),
   )
-  if (!topic.groups.has(request.group)) throw groupMoved(topic.name, request.group)
   await Promise.all(settled)
   return { lost }
 }

@@ -8,7 +8,7 @@ import { pushRange } from '../core/ranges.js'
 import type { GroupSettings } from '../protocol/groups.js'
 import type { LeaseToken, SettleOutcome } from '../protocol/service.js'
 import type { Random } from '../runtime/runtime.js'
-import { FailureJudge } from './failures.js'
+import { FailureJudge, LONGEST_DELAY } from './failures.js'
 
 /** One consumer's settle request, as far as it concerns one partition. */
 export interface PendingSettle {
@@ -129,7 +129,10 @@ export class SettleBuilder {
         this.addAll(queue, part.token, held, { type: 'released' })
         break
       case 'extend':
-        this.addAll(queue, part.token, held, { type: 'extended', duration: Math.ceil(part.delay ?? 0) })
+        this.addAll(queue, part.token, held, {
+          type: 'extended',
+          duration: Math.ceil(Math.min(part.delay ?? 0, LONGEST_DELAY)),
+        })
         break
       case 'nack':
         this.addEach(queue, part.token, held, (offset) => judge.fail(offset, part.delay, part.reason ?? ''))

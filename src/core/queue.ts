@@ -335,6 +335,7 @@ export interface QueueCounts {
 export function splitHeld(lease: Lease | undefined, ranges: Ranges): { held: number[]; lost: number[] } {
   const held: number[] = []
   const lost: number[] = []
+  let offsets: OffsetSet | undefined
   for (let at = 0; at < ranges.length; at += 2) {
     const start = ranges[at]!
     const end = ranges[at + 1]!
@@ -342,11 +343,24 @@ export function splitHeld(lease: Lease | undefined, ranges: Ranges): { held: num
       pushRange(held, start, end)
       continue
     }
-    for (let offset = start; offset < end; offset++) {
-      pushRange(lease?.has(offset) ? held : lost, offset, offset + 1)
+    // By runs, not by offsets: a caller may name any range, however long.
+    offsets ??= offsetsOf(lease)
+    for (let from = start; from < end; ) {
+      const next = offsets.next(from)
+      const until = next < 0 ? end : Math.min(next, end)
+      pushRange(lost, from, until)
+      from = until < end ? Math.min(offsets.nextMissing(until), end) : end
+      pushRange(held, until, from)
     }
   }
   return { held, lost }
+}
+
+function offsetsOf(lease: Lease | undefined): OffsetSet {
+  const offsets = new OffsetSet()
+  for (const term of lease?.terms ?? [])
+    term.offsets.forEachRange((start, end) => void offsets.add(start, end))
+  return offsets
 }
 
 function removeAll(lease: Lease, ranges: Ranges): number {
