@@ -5,5 +5,10 @@
  */
 export type { ConnectionEvents, ConnectionListeners, ConnectOptions, RemoteConnection } from './connect.js'
 export { type ClientTls, connect, type NodeConnectOptions } from './connect-node.js'
-export { type HttpOptions, http } from './transport/http/http.js'
+export type { HttpAuth, HttpToken } from './transport/http/auth.js'
+export type { HttpCors } from './transport/http/cors.js'
+export { http } from './transport/http/http.js'
+export type { HttpOptions } from './transport/http/http-options.js'
+export type { HttpLimits } from './transport/http/limits.js'
+export type { HttpRule } from './transport/http/rules.js'
 export type { Listener, Transport } from './transport/transport.js'

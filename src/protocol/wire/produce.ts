@@ -3,6 +3,8 @@ import { type ErrorCode, PortalError } from '../../core/errors.js'
 import type { Compression, ProduceBatch, ProduceRequest, ProduceResponse, ProduceResult } from '../service.js'
 import { beginMessage, openMessage, readList, writeList } from './wire.js'
 
+/** The most batches of one request. */
+const MOST_BATCHES = 10_000
 /** What a batch takes beside its records; about. */
 const BATCH_OVERHEAD = 64
 
@@ -41,12 +43,13 @@ export function decodeProduceRequest(bytes: Uint8Array): {
 } {
   const reader = openMessage(bytes)
   const acks = reader.u8() === 1 ? 'leader' : 'all'
-  const batches = readList(bytes, reader, (block) => ({
+  const read = (block: ByteReader) => ({
     topicId: block.string(64),
     partition: block.varint(),
     packing: block.u8(),
     records: block.bytes(),
-  }))
+  })
+  const batches = readList(bytes, reader, read, MOST_BATCHES)
   return { acks, batches }
 }
 

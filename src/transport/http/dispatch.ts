@@ -1,11 +1,13 @@
 import { isPortalError, PortalError } from '../../core/errors.js'
 import type { Logger } from '../../protocol/connection.js'
-import type { Authorize, BrokerService } from '../../protocol/service.js'
+import type { BrokerService } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
+import type { Admission, Admit } from './admission.js'
 import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
+import { checkJsonShape } from './json-shape.js'
 import { toProblem } from './problem.js'
 import type { Context, Route } from './route.js'
-import { Router } from './router.js'
+import { type Match, Router } from './router.js'
 import { checkSchema, type Schema } from './schema.js'
 
 export interface DispatchOptions {
@@ -14,34 +16,33 @@ export interface DispatchOptions {
   readonly logger: Logger
   /** The largest body, in bytes. */
   readonly maxBodyBytes: number
-  /** Lets a request in, with what its caller may do; rejects with UNAUTHENTICATED, QUOTA_EXCEEDED. Undefined: everybody may do everything. */
-  readonly admit?: ((request: HttpRequest) => Promise<Admission>) | undefined
+  /** Lets a request in, with what its caller may do. Undefined: everybody may do everything. */
+  readonly admit?: Admit | undefined
 }
 
-/** A request that was let in. */
-export interface Admission {
-  /** Who asks, for logs; undefined: nobody knows. */
-  readonly principal: string | undefined
-  readonly authorize: Authorize | undefined
-  /** Its answer is complete. */
-  done(): void
+const OPEN: Admission = {
+  principal: undefined,
+  authorize: undefined,
+  takeBody() {},
+  takeAnswer() {},
+  done() {},
 }
-
-const OPEN: Admission = { principal: undefined, authorize: undefined, done() {} }
 
 /** A handler that serves a broker: finds the route, checks what came, calls, and turns errors into problems. */
 export function createDispatcher(service: BrokerService, options: DispatchOptions): HttpHandler {
   const router = new Router(options.routes)
   return async (request) => {
     try {
-      const match = router.match(request.method, request.path)
-      if (match === undefined) return notFound(request)
-      if ('allowed' in match) return notAllowed(request, match.allowed)
-      const { route, params } = match
-      const admission = route.open || !options.admit ? OPEN : await options.admit(request)
+      const found = findRoute(router, request)
+      const isOpen = 'route' in found && found.route.open
+      // Those who may not come in do not hear what there is, and what is not there is counted, too.
+      const admission = isOpen || !options.admit ? OPEN : await options.admit(request)
+      request.onceOver?.(() => admission.done())
       try {
+        if (!('route' in found)) return found
+        const { route, params } = found
         const call = { signal: request.signal, authorize: admission.authorize }
-        return await route.handle({
+        const answer = await route.handle({
           service,
           call,
           runtime: options.runtime,
@@ -49,17 +50,35 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
           params,
           query: readQuery(route, request.query),
           maxBodyBytes: options.maxBodyBytes,
-          ...bodyOf(route, request, options.maxBodyBytes),
+          ...bodyOf(route, request, options.maxBodyBytes, admission),
           wants: (...types) => preferred(request.header('accept'), types),
         })
+        admission.takeAnswer(sizeOf(answer))
+        return answer
       } finally {
-        admission.done()
+        if (request.onceOver === undefined) admission.done()
       }
     } catch (error) {
       if (!isPortalError(error)) logUnforeseen(options.logger, request, error)
       return toProblem(error)
     }
   }
+}
+
+/** The route, or the answer that there is none. */
+function findRoute(router: Router, request: HttpRequest): Match | HttpResponse {
+  try {
+    const match = router.match(request.method, request.path)
+    if (match === undefined) return notFound(request)
+    return 'allowed' in match ? notAllowed(request, match.allowed) : match
+  } catch (error) {
+    return toProblem(error)
+  }
+}
+
+/** About: characters that take more bytes are rare. What comes piece by piece has no size. */
+function sizeOf({ body }: HttpResponse): number {
+  return typeof body === 'string' || body instanceof Uint8Array ? body.length : 0
 }
 
 function logUnforeseen(logger: Logger, { method, path }: HttpRequest, err: unknown): void {
@@ -114,11 +133,18 @@ function bodyOf(
   route: Route,
   request: HttpRequest,
   maxBytes: number,
+  admission: Admission,
 ): Pick<Context, 'type' | 'bytes' | 'json'> {
   const type = (request.header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase()
-  const bytes = () => {
+  const bytes = async (most = maxBytes) => {
     checkType(route, type)
-    return request.body(maxBytes)
+    let counted = 0
+    const body = await request.body(Math.min(most, maxBytes), (count) => {
+      counted += count
+      admission.takeBody(count)
+    })
+    if (body.length > counted) admission.takeBody(body.length - counted)
+    return body
   }
   return {
     type,
@@ -155,6 +181,7 @@ export function parseJson(bytes: Uint8Array): unknown {
   } catch {
     throw new PortalError('INVALID_ARGUMENT', 'The body is not UTF-8.')
   }
+  checkJsonShape(bytes)
   try {
     return JSON.parse(text)
   } catch (cause) {

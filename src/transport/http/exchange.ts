@@ -7,10 +7,15 @@ export interface HttpRequest {
   readonly query: URLSearchParams
   /** By its lower-case name; several of one name are joined by commas. */
   header(name: string): string | undefined
-  /** The whole body. Rejects with MESSAGE_TOO_LARGE as soon as it is longer than `limit` bytes. */
-  body(limit: number): Promise<Uint8Array>
+  /**
+   * The whole body. Rejects with MESSAGE_TOO_LARGE as soon as it is longer than `limit` bytes, and with what `onBytes` throws: a
+   * server that sees the body come calls it with the length of each piece.
+   */
+  body(limit: number, onBytes?: (count: number) => void): Promise<Uint8Array>
   /** Aborts when the caller has gone before its answer. */
   readonly signal: AbortSignal
+  /** Calls back once, when the answer has gone out or cannot any more. A server that does not know has no such method. */
+  onceOver?(callback: () => void): void
   /** Who asks, as far as the connection says. */
   readonly peer: Peer
 }

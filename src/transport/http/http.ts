@@ -1,58 +1,44 @@
-import type { ServerOptions as TlsOptions } from 'node:https'
-import type { Logger } from '../../protocol/connection.js'
 import { systemRuntime } from '../../runtime/system.js'
 import type { Listener, Transport } from '../transport.js'
+import { createAdmission } from './admission.js'
 import { httpService } from './client/http-service.js'
 import { openStream } from './client/receive-stream.js'
 import { undiciSend } from './client/undici-send.js'
+import { guardHosts, guardOrigins } from './cors.js'
 import { createDispatcher } from './dispatch.js'
+import { type HttpOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
 import { listenNode } from './node-server.js'
 import { pack } from './packing.js'
 import { serviceRoutes } from './routes/routes.js'
 
-export interface HttpOptions {
-  /** 0: any that is free; `broker.url` says which. 0 to 65,535. */
-  readonly port: number
-  /** The address to listen at. Any but a loopback address needs `tls` and `auth`, or `insecure`. @default '127.0.0.1' */
-  readonly host?: string | undefined
-  /** The URL under which others reach it. @default made of host and port */
-  readonly advertise?: string | undefined
-  /** Certificate and key, and whatever else `https.createServer` takes. @default none: plain HTTP */
-  readonly tls?: TlsOptions | undefined
-  /** Requests that fail in unforeseen ways. @default console, errors only */
-  readonly logger?: Logger | undefined
-}
-
 /**
- * Makes a broker reachable over HTTP.
+ * Makes a broker reachable over HTTP: from this machine alone, unless it is told otherwise.
+ *
+ * Throws INVALID_ARGUMENT for an option that cannot be, and for a host beyond this machine without `tls` and `auth`.
  *
  * @example
  * const broker = await createBroker({ directory: './data', transport: http({ port: 5000 }) })
+ *
+ * @example
+ * http({ port: 5000, host: '0.0.0.0', tls: { cert, key }, auth: { tokens: [{ token, principal: 'sensors' }] } })
  */
 export function http(options: HttpOptions): Transport {
-  const { host = '127.0.0.1', port, advertise, tls, logger = console } = options
+  const resolved = resolveHttpOptions(options)
+  const { host, port, tls, auth, cors, limits, logger } = resolved
   const runtime = systemRuntime()
   return {
     async listen(service): Promise<Listener> {
-      const handler = createDispatcher(service, {
+      const dispatcher = createDispatcher(service, {
         routes: serviceRoutes,
         runtime,
         logger,
-        maxBodyBytes: 32 << 20,
+        maxBodyBytes: limits.bodyBytes,
+        admit: createAdmission(auth, limits, { clock: runtime.clock, logger }),
       })
-      const server = await listenNode(handler, {
-        host,
-        port,
-        tls,
-        maxConnections: 10_000,
-        maxHeaderBytes: 16_384,
-        maxUrlLength: 4_096,
-        headersTimeout: 10_000,
-        requestTimeout: 60_000,
-      })
-      const address =
-        advertise ?? `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${server.port}`
-      return { address, close: () => server.close() }
+      const guarded = guardOrigins(dispatcher, cors)
+      const handler = resolved.onlyLoopbackProtects ? guardHosts(guarded, ownHosts(resolved)) : guarded
+      const server = await listenNode(handler, { host, port, tls, limits, logger })
+      return { address: addressOf(resolved, server.port), close: () => server.close() }
     },
     connect(address) {
       const { send } = undiciSend()
@@ -67,4 +53,12 @@ export function http(options: HttpOptions): Transport {
       })
     },
   }
+}
+
+function addressOf({ advertise, tls, host }: ResolvedHttpOptions, port: number): string {
+  return advertise ?? `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function ownHosts({ host, advertise }: ResolvedHttpOptions): string[] {
+  return advertise === undefined ? [host] : [host, new URL(advertise).hostname]
 }

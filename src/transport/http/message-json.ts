@@ -1,7 +1,8 @@
-import { PortalError } from '../../core/errors.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
 import type { RecordInput } from '../../core/record-batch-builder.js'
 import type { RecordBatchView } from '../../core/record-batch-view.js'
 import { decodeValue, encodeValue } from '../../core/value-codec.js'
+import { shapeFault } from './json-shape.js'
 import type { Schema } from './schema.js'
 
 /** A message as people and tools send it. */
@@ -71,7 +72,7 @@ export function toMessageOutput(
 ): object {
   const key = view.key(at)
   const headers = view.headers(at)
-  const value = decodeValue(view, at)
+  const value = readableValue(view, at)
   return {
     partition,
     offset,
@@ -83,6 +84,18 @@ export function toMessageOutput(
         : { key: toBase64(key), keyEncoding: 'base64' }),
     ...(Object.keys(headers).length > 0 ? { headers } : {}),
     ...(value instanceof Uint8Array ? { value: toBase64(value), encoding: 'base64' } : { value }),
+  }
+}
+
+/** A value that claims to be JSON and is not, or is too deep to be written again, is given as its bytes: others wait behind it. */
+function readableValue(view: RecordBatchView, at: number): unknown {
+  const isOdd = view.contentType(at) === 'json' && shapeFault(view.valueBytes(at)) !== undefined
+  if (isOdd) return view.valueBytes(at)
+  try {
+    return decodeValue(view, at)
+  } catch (error) {
+    if (isPortalError(error, 'CORRUPT')) return view.valueBytes(at)
+    throw error
   }
 }
 

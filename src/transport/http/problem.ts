@@ -41,6 +41,12 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   STORAGE_FULL: 507,
 }
 
+/** What an error says beside its text. A second is enough for any quota: what it counts goes by the second. */
+const HEADERS: { readonly [C in ErrorCode]?: Readonly<Record<string, string>> } = {
+  UNAUTHENTICATED: { 'www-authenticate': 'Bearer realm="portal-mq"' },
+  QUOTA_EXCEEDED: { 'retry-after': '1' },
+}
+
 /** An error as an answer. What is no PortalError is a fault of ours: its text stays here. */
 export function toProblem(
   error: unknown,
@@ -58,7 +64,7 @@ export function toProblem(
   }
   return {
     status,
-    headers: { 'content-type': PROBLEM_TYPE, ...extra.headers },
+    headers: { 'content-type': PROBLEM_TYPE, ...HEADERS[known.code], ...extra.headers },
     body: `${JSON.stringify(problem)}\n`,
   }
 }

@@ -45,8 +45,8 @@ export interface Context {
   readonly type: string
   /** How long a body may be, in bytes. */
   readonly maxBodyBytes: number
-  /** The body's bytes; not longer than the server allows. */
-  bytes(): Promise<Uint8Array>
+  /** The body's bytes; not longer than the server allows, nor than `most`. */
+  bytes(most?: number): Promise<Uint8Array>
   /** The body as JSON, checked by the route's schema; undefined if it is left out. */
   json(): Promise<unknown>
   /** The content type that the caller wants most among these. */

@@ -20,6 +20,7 @@ export class Router {
 
   /** HEAD is answered as GET. Throws INVALID_ARGUMENT for a path that no name can be in. Undefined: there is nothing. */
   match(method: string, path: string): Match | { readonly allowed: readonly string[] } | undefined {
+    if (!path.startsWith('/')) return undefined
     const params: Record<string, string> = {}
     let node: Node | undefined = this.#root
     for (const segment of segmentsOf(path)) {

@@ -18,6 +18,9 @@ import { answer, COUNT, JSON_TYPE, LONGEST_WAIT, NOTHING, POSITIVE, WAIT } from 
 
 const tag = 'Messages'
 const MOST = 1_000
+/** Offsets of one byte become numbers of eight: these are as many as anybody settles at once. */
+const MOST_SETTLE_BYTES = 4 << 20
+const MOST_RECEIVE_BYTES = 1 << 20
 const LEASE = 30_000
 const LONGEST_LEASE = 86_400_000
 
@@ -141,7 +144,7 @@ export const consumeRoutes: readonly Route[] = [
     body: { [WIRE_TYPE]: undefined },
     answers: { 200: { description: 'Which leases were lost before.', content: { [WIRE_TYPE]: undefined } } },
     async handle(context) {
-      const request = decodeSettleRequest(await context.bytes())
+      const request = decodeSettleRequest(await context.bytes(MOST_SETTLE_BYTES))
       return binary(WIRE_TYPE, encodeSettleResponse(await context.service.settle(request, context.call)))
     },
   },
@@ -160,7 +163,7 @@ export const consumeRoutes: readonly Route[] = [
 ]
 
 async function receiveBatches(context: Context): Promise<HttpResponse> {
-  const request = decodeReceiveRequest(await context.bytes())
+  const request = decodeReceiveRequest(await context.bytes(MOST_RECEIVE_BYTES))
   const wait = Math.min(request.wait ?? LONGEST_WAIT, LONGEST_WAIT)
   const { service, call } = context
   const response = await service.receive({ ...request, wait }, call)
@@ -172,7 +175,7 @@ async function receiveBatches(context: Context): Promise<HttpResponse> {
 }
 
 async function streamBatches(context: Context): Promise<HttpResponse> {
-  const request = decodeStreamRequest(await context.bytes())
+  const request = decodeStreamRequest(await context.bytes(MOST_RECEIVE_BYTES))
   const answers = context.service.receiveStream(request, context.call)[Symbol.asyncIterator]()
   // What it refuses at once is a problem like any other.
   const first = await answers.next()

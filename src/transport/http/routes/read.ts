@@ -13,6 +13,8 @@ import { answer, COUNT, JSON_TYPE, POSITION_TEXT, POSITIVE, WAIT } from './schem
 const tag = 'Messages'
 const EVENTS_TYPE = 'text/event-stream'
 const MOST = 10_000
+/** Bytes of records in one answer; it ends after them, whatever the limit. */
+const MOST_BYTES = 16 << 20
 
 export const readRoutes: readonly Route[] = [
   {
@@ -100,6 +102,7 @@ async function readMessages(context: Context): Promise<HttpResponse> {
   )
   const messages: object[] = []
   let at = offset
+  let bytes = 0
   for (;;) {
     const first = messages.length === 0
     const response: ReadResponse = await service.read(
@@ -107,7 +110,9 @@ async function readMessages(context: Context): Promise<HttpResponse> {
       call,
     )
     const next = collect(response, at, partition, limit, messages)
-    const isOver = next === at || next >= response.endOffset || messages.length >= limit
+    bytes += response.batches.reduce((sum, { records }) => sum + records.length, 0)
+    const isOver =
+      next === at || next >= response.endOffset || messages.length >= limit || bytes >= MOST_BYTES
     at = next
     if (isOver) return json({ messages, nextOffset: at, endOffset: response.endOffset })
   }
