@@ -11,6 +11,8 @@ const projects = {
   integration: { testTimeout: 120_000, setup: ['./test/setup/storage-worker.ts', './test/setup/strace.ts'] },
   /** The seeded simulator: virtual time, so seconds of work for hours of history. */
   simulation: { testTimeout: 300_000 },
+  /** Whatever can be sent, for PORTAL_MQ_FUZZ_SECONDS (30); PORTAL_MQ_FUZZ_SEED replays a round. */
+  fuzz: { testTimeout: 3_600_000 },
   /** The packed tarball in fresh projects; needs a package manager and a compiler, so `npm test` leaves it out. */
   package: { testTimeout: 600_000, setup: './test/setup/packed-tarball.ts' },
 } satisfies Record<string, { testTimeout: number; setup?: string | string[] }>
