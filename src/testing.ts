@@ -19,3 +19,10 @@ export {
   storageConformance,
 } from './storage/conformance.js'
 export type * from './storage/storage.js'
+export {
+  type OpenTransport,
+  type TransportConformanceCase,
+  type TransportConformanceOptions,
+  transportConformance,
+} from './transport/conformance.js'
+export type * from './transport/transport.js'

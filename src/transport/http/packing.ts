@@ -23,13 +23,13 @@ export async function unpack(
   batches: readonly PackedBatch[],
   maxBytes: number,
 ): Promise<readonly ProduceBatch[]> {
-  if (batches.every(({ packing }) => packing === 0)) return batches
   const unpacked: ProduceBatch[] = []
   let left = maxBytes
   for (const batch of batches) {
-    const records = batch.packing === 0 ? batch.records : await unpackOne(batch, left)
+    const { topicId, partition, packing } = batch
+    const records = packing === 0 ? batch.records : await unpackOne(batch, left)
     left -= records.length
-    unpacked.push({ ...batch, records })
+    unpacked.push({ topicId, partition, records })
   }
   return unpacked
 }

@@ -2,6 +2,7 @@ import { abortedError, type ErrorCode, isPortalError, PortalError } from '../../
 import type {
   BrokerService,
   CallOptions,
+  ClusterDescription,
   Compression,
   Position,
   ProduceBatch,
@@ -41,6 +42,8 @@ const HEARTBEAT = 15_000
 const PATIENCE = 2_000
 
 const JSON_TYPE = 'application/json'
+/** The last moment that a Date can hold (ms). */
+const LATEST_TIME = 8.64e15
 const DATES = new Set(['createdAt', 'appendedAt', 'until'])
 const utf8 = new TextDecoder()
 
@@ -96,17 +99,27 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     return (bytes === undefined ? undefined : parse(url, bytes)) as T
   }
 
+  /** What cannot be read is nothing that a broker has said: something between has answered, or cut it short. */
+  function decode<T>(read: (bytes: Uint8Array) => T, bytes: Uint8Array | undefined): T {
+    try {
+      return read(bytes ?? new Uint8Array(0))
+    } catch (cause) {
+      throw unreachable(url, cause)
+    }
+  }
+
   /** Asks again and again, each time for a while, until there is an answer or `wait` is over. */
   async function sleep<T>(
     wait: number | undefined,
     once: (wait: number) => Promise<T>,
     isAnswer: (value: T) => boolean,
   ): Promise<T> {
-    const end = clock.monotonic() + (wait ?? Number.POSITIVE_INFINITY)
+    let left = wait ?? Number.POSITIVE_INFINITY
+    const end = clock.monotonic() + left
     for (;;) {
-      const left = Math.max(0, end - clock.monotonic())
       const value = await once(Math.ceil(Math.min(left, WAIT)))
       if (isAnswer(value) || left <= WAIT) return value
+      left = Math.max(0, end - clock.monotonic())
     }
   }
 
@@ -126,9 +139,9 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
           ? batches.map((batch) => ({ ...batch, packing: 0 }))
           : await Promise.all(batches.map((batch) => packBatch(batch, compression, options.pack)))
       const body = encodeProduceRequest(acks, packed)
-      return decodeProduceResponse(expected(url, await exchange('POST', '/messages', body, call)))
+      return decode(decodeProduceResponse, await exchange('POST', '/messages', body, call))
     },
-    joinGroup: ({ from, settings, create, ...name }, call) =>
+    joinGroup: async ({ from, settings, create, ...name }, call) =>
       ask('PUT', group(name), { ...settings, from: from && toText(from), create }, call),
     async receive(request, { signal } = {}) {
       const path = group({ topic: `~${request.topicId}`, group: request.group })
@@ -138,9 +151,8 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
         if (signal?.aborted) throw abortedError('The call receive', signal)
         const body = encodeReceiveRequest({ ...request, held, id, wait })
         held = undefined
-        return decodeReceiveResponse(
-          expected(url, await exchange('POST', `${path}/receive`, body, { signal: cut.signal }, wait)),
-        )
+        const answer = await exchange('POST', `${path}/receive`, body, { signal: cut.signal }, wait)
+        return decode(decodeReceiveResponse, answer)
       }
       // A grant may be on its way when the wait is given up: the broker is asked to end it, and its answer is awaited.
       const cut = new AbortController()
@@ -180,19 +192,17 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
       ),
     async settle(request, call) {
       const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/settle`
-      return decodeSettleResponse(
-        expected(url, await exchange('POST', path, encodeSettleRequest(request), call)),
-      )
+      return decode(decodeSettleResponse, await exchange('POST', path, encodeSettleRequest(request), call))
     },
     read({ topicId, partition, offset, maxBytes, wait = 0 }, call) {
       const once = async (some: number) => {
         const query = toQuery({ offset, maxBytes, wait: some })
         const path = `${topic(`~${topicId}`)}/partitions/${partition}/messages${query}`
-        return decodeReadResponse(expected(url, await exchange('GET', path, undefined, call, some)))
+        return decode(decodeReadResponse, await exchange('GET', path, undefined, call, some))
       }
       return sleep(wait, once, ({ batches, nextOffset }) => batches.length > 0 || nextOffset > offset)
     },
-    findOffset: ({ topicId, partition, at }, call) =>
+    findOffset: async ({ topicId, partition, at }, call) =>
       ask(
         'GET',
         `${topic(`~${topicId}`)}/partitions/${partition}/offset${toQuery({ at: toText(at) })}`,
@@ -226,11 +236,16 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     updateGroup: ({ patch, ...name }, call) => ask('PATCH', group(name), patch, call),
     pauseGroup: (name, call) => ask('POST', `${group(name)}/pause`, undefined, call),
     resumeGroup: (name, call) => ask('POST', `${group(name)}/resume`, undefined, call),
-    seekGroup: ({ to, ...name }, call) => ask('POST', `${group(name)}/seek`, { to: toText(to) }, call),
+    seekGroup: async ({ to, ...name }, call) => ask('POST', `${group(name)}/seek`, { to: toText(to) }, call),
     deleteGroup: (name, call) => ask('DELETE', group(name), undefined, call),
     explain: ({ partition, offset, ...name }, call) =>
       ask('GET', `${group(name)}/explain${toQuery({ partition, offset })}`, undefined, call),
-    describeCluster: (call) => ask('GET', '/cluster', undefined, call),
+    async describeCluster(call) {
+      const cluster = await ask<ClusterDescription>('GET', '/cluster', undefined, call)
+      const { usedBytes, freeBytes } = cluster.storage
+      // JSON has no Infinity: a disk without end has null bytes left.
+      return { ...cluster, storage: { usedBytes, freeBytes: freeBytes ?? Number.POSITIVE_INFINITY } }
+    },
     acquireLock({ name, ttl, wait }, call) {
       const once = (some: number) =>
         ask<{ token: number } | undefined>('POST', lock(name), { ttl, wait: some }, call, some)
@@ -249,7 +264,12 @@ async function packBatch(batch: ProduceBatch, compression: Compression, pack: Pa
 
 function toText(at: Position): string | number {
   if (typeof at === 'string') return at
-  return 'offset' in at ? at.offset : new Date(at.time).toISOString()
+  if ('time' in at && Math.abs(at.time) <= LATEST_TIME) return new Date(at.time).toISOString()
+  if ('offset' in at && Number.isSafeInteger(at.offset) && at.offset >= 0) return at.offset
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `${JSON.stringify(at)} is no position: an offset is a whole number from 0, a time milliseconds since the Unix epoch.`,
+  )
 }
 
 function toQuery(query: Query): string {
@@ -269,11 +289,6 @@ function parse(url: string, bytes: Uint8Array): unknown {
   }
 }
 
-function expected(url: string, bytes: Uint8Array | undefined): Uint8Array {
-  if (bytes === undefined) throw unreachable(url, 'an empty answer')
-  return bytes
-}
-
 /** Whatever went wrong on the way: the call may have been carried out or not. */
 function unreachable(url: string, cause: unknown): PortalError {
   const error = cause as
@@ -285,19 +300,20 @@ function unreachable(url: string, cause: unknown): PortalError {
 
 /** An answer that says no, as the error that it was at the broker. */
 function problemOf(url: string, status: number, body: Uint8Array): PortalError {
-  let problem: { code?: never; detail?: string; retriable?: boolean } = {}
+  let problem: { code?: unknown; detail?: string; retriable?: boolean } | null = null
   try {
     problem = JSON.parse(utf8.decode(body))
   } catch {
     // Something between us and the broker has answered.
   }
-  const { code, detail = '', retriable } = problem
-  if (code === undefined)
+  const { code, detail = '', retriable } = problem ?? {}
+  if (typeof code !== 'string')
     return new PortalError(
       'DISCONNECTED',
       `What answers at ${url} is no broker of portal-mq: status ${status}.`,
     )
-  return asSeenFromHere(url, code, detail, retriable)
+  // One that this build does not know is passed on as it is: `retriable` says what may be done.
+  return asSeenFromHere(url, code as ErrorCode, detail, retriable)
 }
 
 /** A broker that stops comes back, or another does: for who is elsewhere that is a bad connection. */

@@ -32,7 +32,8 @@ export function toPosition(at: unknown): Position {
   if (typeof at === 'number') return { offset: at }
   const text = String(at)
   if (/^\d{1,15}$/.test(text)) return { offset: Number(text) }
-  const time = Date.parse(text)
+  // Date.parse alone takes '-1' for a year.
+  const time = /^(\d{4}|[+-]\d{6})-\d/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(time)) return { time }
   throw new PortalError(
     'INVALID_ARGUMENT',

@@ -1,0 +1,99 @@
+import { type ErrorCode, isPortalError, type PortalError } from '../../core/errors.js'
+import type { BrokerService } from '../../protocol/service.js'
+import { portableCrc32 } from '../../runtime/crc32.js'
+import type { Listener, Transport } from '../transport.js'
+
+/** Makes the transport under test. */
+export type OpenTransport = () => Promise<Transport>
+
+export interface TransportConformanceCase {
+  readonly name: string
+  /** Rejects if the transport does not behave. Give every case a time limit: some wait for what must happen. */
+  run(open: OpenTransport): Promise<void>
+}
+
+/** What a case has: a transport, and services that listen until the case ends. */
+export interface Stage {
+  readonly transport: Transport
+  /** Lets a service listen of which only some methods are there, and connects to it. */
+  serve(script: Partial<BrokerService>): Promise<Served>
+}
+
+export interface Served {
+  readonly listener: Listener
+  readonly remote: BrokerService
+}
+
+export function transportCase(name: string, body: (stage: Stage) => Promise<void>): TransportConformanceCase {
+  return {
+    name,
+    async run(open) {
+      const transport = await open()
+      const listeners: Listener[] = []
+      const serve = async (script: Partial<BrokerService>) => {
+        const listener = await transport.listen(script as BrokerService)
+        listeners.push(listener)
+        return { listener, remote: transport.connect(listener.address) }
+      }
+      try {
+        await body({ transport, serve })
+      } finally {
+        for (const listener of listeners) await listener.close()
+      }
+    },
+  }
+}
+
+/** Something that a case waits for, and how to say that it happened. */
+export function signpost<T = void>() {
+  let pass!: (value: T) => void
+  const reached = new Promise<T>((resolve) => {
+    pass = resolve
+  })
+  return { reached, pass }
+}
+
+/** `length` bytes, other ones for another mark. */
+export function bytes(length: number, mark = 1): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => (at * 31 + mark * 7 + (at >> 8)) & 0xff)
+}
+
+export function ensure(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`Not so: ${what}.`)
+}
+
+/** Deep equality, in which a property that is undefined is the same as none. */
+export function equal(actual: unknown, expected: unknown, what: string): void {
+  const [found, wanted] = [show(actual), show(expected)]
+  if (found !== wanted) throw new Error(`${what}: expected ${wanted}, found ${found}.`)
+}
+
+/** What the promise rejects with, which must be a PortalError of the code. */
+export async function rejection(
+  promise: Promise<unknown>,
+  code: ErrorCode,
+  what: string,
+): Promise<PortalError> {
+  try {
+    await promise
+  } catch (error) {
+    if (isPortalError(error, code)) return error
+    throw new Error(`${what}: expected ${code}, found ${error}.`, { cause: error })
+  }
+  throw new Error(`${what}: expected ${code}, and it was accepted.`)
+}
+
+/** Plain text of a value: equal texts are equal values. Bytes are shown by their length and sum, for there may be many. */
+function show(value: unknown): string {
+  if (value instanceof Uint8Array) return `bytes(${value.length}, ${portableCrc32(value)})`
+  if (value instanceof Date) return `date(${value.getTime()})`
+  if (isPortalError(value)) return `${value.code}(${value.message}, ${value.retriable})`
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value !== 'object' || value === null) return String(value)
+  const fields = Object.entries(value).filter(([, part]) => part !== undefined)
+  return `{${fields
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, part]) => `${name}: ${show(part)}`)
+    .join(', ')}}`
+}

@@ -1,0 +1,16 @@
+import { describe, test } from 'vitest'
+import { transportConformance } from '../../src/transport/conformance.js'
+import { http } from '../../src/transport/http/http.js'
+import { inProcess } from '../../src/transport/in-process.js'
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} }
+
+describe('the in-process transport', () => {
+  for (const { name, run } of transportConformance({ network: false }))
+    test(name, () => run(async () => inProcess()))
+})
+
+describe('HTTP', () => {
+  for (const { name, run } of transportConformance({ network: true }))
+    test(name, () => run(async () => http({ port: 0, logger: quiet })))
+})
