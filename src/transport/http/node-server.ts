@@ -49,7 +49,15 @@ export async function listenNode(handler: HttpHandler, options: NodeServerOption
   server.maxConnections = connections + TOLD
   const desk = new Desk(handler, options, server)
   server.on('connection', (socket: Socket) => desk.connected(socket))
-  server.on('request', (message, response) => void desk.serve(message, response))
+  const silent = new Set<Socket>()
+  server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  server.on('request', (message, response) => {
+    silent.delete(message.socket)
+    void desk.serve(message, response)
+  })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
     desk.refuseGarbage(error, socket),
   )
@@ -59,7 +67,7 @@ export async function listenNode(handler: HttpHandler, options: NodeServerOption
   })
   server.removeAllListeners('error')
   server.on('error', () => {})
-  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) }
+  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server, silent) }
 }
 
 /** Takes requests in and gives answers out. */
@@ -361,7 +369,8 @@ function cannotListen({ host, port }: NodeServerOptions, cause: Error): PortalEr
   })
 }
 
-function closeServer(server: Server): Promise<void> {
+/** `silent`: connections on which nothing was asked yet. To Node they are not idle, and clients open some ahead. */
+function closeServer(server: Server, silent: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), GRACE)
     server.close(() => {
@@ -369,5 +378,6 @@ function closeServer(server: Server): Promise<void> {
       resolve()
     })
     server.closeIdleConnections()
+    for (const socket of silent) socket.destroy()
   })
 }
