@@ -41,7 +41,8 @@ export function decodeReceiveRequest(bytes: Uint8Array): ReceiveRequest {
     wait: readOptional(reader),
   }
   const held = readHeldList(bytes, reader)
-  return { ...request, held, id: readOptional(reader) }
+  const id = reader.remaining > 0 ? readOptional(reader) : undefined
+  return { ...request, held, id }
 }
 
 export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Array {
@@ -94,7 +95,8 @@ export function writeHeldList(writer: ByteWriter, held: readonly HeldToken[] | u
 }
 
 export function readHeldList(bytes: Uint8Array, reader: ByteReader): HeldToken[] | undefined {
-  return reader.u8() === 1 ? readList<HeldToken>(bytes, reader, readHeld) : undefined
+  const isSaid = reader.remaining > 0 && reader.u8() === 1
+  return isSaid ? readList<HeldToken>(bytes, reader, readHeld) : undefined
 }
 
 function readHeld(block: ByteReader): HeldToken {
