@@ -1,5 +1,6 @@
 /**
- * For tests of what is built on portal-mq, and of adapters: virtual time, and the suites that every adapter passes.
+ * For tests of what is built on portal-mq, and of adapters: virtual time, a proxy that spoils
+ * connections, and the suites that every adapter passes.
  *
  * @packageDocumentation
  */
@@ -19,6 +20,14 @@ export {
   storageConformance,
 } from './storage/conformance.js'
 export type * from './storage/storage.js'
+export {
+  type Fault,
+  type FaultProxy,
+  type FaultProxyOptions,
+  type FaultReport,
+  type FaultyRequest,
+  faultProxy,
+} from './testing/fault-proxy.js'
 export {
   type OpenTransport,
   type TransportConformanceCase,
