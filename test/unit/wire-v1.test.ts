@@ -60,8 +60,14 @@ function replay({ call, answer, sent }: Recorded, body = sent.body): Promise<Sen
 
 /** Calls with today's client, to which a server answers so. */
 async function callWith({ call, request }: Recorded, send: Send): Promise<unknown> {
-  const { clock } = systemRuntime()
-  const remote = httpService('http://broker.example', { send, clock, headers: () => ({}), timeout: 1_000 })
+  const { clock, timers } = systemRuntime()
+  const remote = httpService('http://broker.example', {
+    send,
+    clock,
+    timers,
+    headers: () => ({}),
+    timeout: 1_000,
+  })
   const method = remote[call] as (request?: object) => Promise<unknown>
   return (request === undefined ? method() : method(request)).catch((error: unknown) => error)
 }

@@ -95,11 +95,13 @@ describe('what may be missing', () => {
     maxBytes: 1,
     wait: undefined,
     held: undefined,
+    id: undefined,
   }
 
-  it('the leases that are held, which the earliest clients did not say', () => {
+  it('the leases that are held and the number of a receive', () => {
     const bytes = encodeReceiveRequest(receive)
     expect(decodeReceiveRequest(bytes.slice(0, -1))).toEqual(receive)
+    expect(decodeReceiveRequest(bytes.slice(0, -2))).toEqual(receive)
   })
 
   it('a wait: Infinity is none', () => {

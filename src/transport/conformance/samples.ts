@@ -183,6 +183,11 @@ export const samples: readonly Sample[] = [
     answer: received,
   },
   {
+    method: 'endReceive',
+    request: { topicId: topic.id, group: 'billing', consumer: 'c-1', id: 2 ** 40 },
+    answer: undefined,
+  },
+  {
     method: 'settle',
     what: 'in every way',
     request: {

@@ -118,37 +118,29 @@ export const waitCases: readonly TransportConformanceCase[] = [
     equal(await remote.listTopics(), [], 'the next call')
   }),
 
-  transportCase('leases that cross an abort reach the caller, or are given back', async ({ serve }) => {
-    const asleep = signpost()
-    const released = signpost<SettleRequest>()
-    const { remote } = await serve({
-      receive: (_, call) => whenAborted(call, asleep.pass, received),
-      settle: async (request) => {
-        released.pass(request)
-        return { lost: request.settlements.map(() => []) }
-      },
-    })
-    const controller = new AbortController()
-    const call = remote.receive({ ...receiveRequest, wait: undefined }, controller)
-    const outcome = call.catch((error: unknown) => error)
-    await asleep.reached
-    controller.abort()
-    const found = await outcome
-    if (!isPortalError(found)) return equal(found, received, 'what was received')
-    equal(found.code, 'ABORTED', 'the error')
-    const { topicId, group, generation, consumer } = receiveRequest
-    const settlements = received.deliveries
-      .map(({ partition, token, batches }) => {
-        return { partition, token, outcome: 'release', ranges: batches.flatMap((batch) => batch.ranges) }
+  ...[true, false].map((canEnd) => {
+    const name = `leases that cross an abort reach the caller, or are given back${canEnd ? '' : ', also by a service that cannot be asked to end a receive'}`
+    return transportCase(name, async ({ serve }) => {
+      const asleep = signpost()
+      const ended = signpost()
+      const released = signpost<SettleRequest>()
+      const refuse = () => Promise.reject(new PortalError('UNSUPPORTED', 'Receives end by themselves.'))
+      const { remote } = await serve({
+        receive: (_, call) =>
+          Promise.race([whenAborted(call, asleep.pass, received), ended.reached.then(() => received)]),
+        endReceive: canEnd ? async () => ended.pass() : refuse,
+        settle: async (request) => {
+          released.pass(request)
+          return { lost: request.settlements.map(() => []) }
+        },
       })
-      .filter(({ ranges }) => ranges.length > 0)
-    const { settlements: given, ...rest } = await released.reached
-    equal(rest, { topicId, group, generation, consumer }, 'whose leases are given back')
-    equal(
-      given.filter(({ ranges }) => ranges.length > 0),
-      settlements,
-      'the leases that are given back',
-    )
+      const controller = new AbortController()
+      const call = remote.receive({ ...receiveRequest, wait: undefined }, controller)
+      const outcome = call.catch((error: unknown) => error)
+      await asleep.reached
+      controller.abort()
+      await expectGivenBack(await outcome, released.reached)
+    })
   }),
 
   transportCase('a lock that crosses an abort reaches the caller, or is released', async ({ serve }) => {
@@ -181,6 +173,20 @@ export const waitCases: readonly TransportConformanceCase[] = [
     equal(calls, 1, 'the calls that arrived')
   }),
 ]
+
+/** A receive that was aborted has either its leases, or its service has them back. */
+async function expectGivenBack(outcome: unknown, released: Promise<SettleRequest>): Promise<void> {
+  if (!isPortalError(outcome)) return equal(outcome, received, 'what was received')
+  equal(outcome.code, 'ABORTED', 'the error')
+  const { topicId, group, generation, consumer } = receiveRequest
+  const expected = received.deliveries.map(({ partition, token, batches }) => {
+    return { partition, token, outcome: 'release', ranges: batches.flatMap((batch) => batch.ranges) }
+  })
+  const { settlements, ...rest } = await released
+  equal(rest, { topicId, group, generation, consumer }, 'whose leases are given back')
+  const holdSomething = ({ ranges }: { readonly ranges: readonly number[] }) => ranges.length > 0
+  equal(settlements.filter(holdSomething), expected.filter(holdSomething), 'the leases that are given back')
+}
 
 /** A sleeping method that, when asked for a limited time, has nothing the first two times. */
 function inParts<T>(answer: T, nothing: T | PortalError): () => Promise<T> {

@@ -93,6 +93,7 @@ export const forms: readonly Form<never>[] = [
       held: fc.option(fc.array(fc.record<HeldToken>({ partition: number, token }), { maxLength: 5 }), {
         nil: undefined,
       }),
+      id: optional,
     }),
     encode: encodeReceiveRequest,
     decode: decodeReceiveRequest,

@@ -63,6 +63,7 @@ export const receiveRequest: Encode<ReceiveRequest> = (request, later = TODAY) =
     request.held === undefined
       ? []
       : list(later, request.held, ({ partition, token }) => [varint(partition), tokenOf(token)]),
+    optional(request.id),
   ])
 
 export const receiveResponse: Encode<ReceiveResponse> = ({ deliveries }, later = TODAY) =>
