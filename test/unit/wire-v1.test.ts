@@ -61,10 +61,12 @@ function replay({ call, answer, sent }: Recorded, body = sent.body): Promise<Sen
 /** Calls with today's client, to which a server answers so. */
 async function callWith({ call, request }: Recorded, send: Send): Promise<unknown> {
   const { clock, timers } = systemRuntime()
+  const pack = async (records: Uint8Array) => records
   const remote = httpService('http://broker.example', {
     send,
     clock,
     timers,
+    pack,
     headers: () => ({}),
     timeout: 1_000,
   })

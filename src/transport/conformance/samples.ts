@@ -183,6 +183,22 @@ export const samples: readonly Sample[] = [
     answer: received,
   },
   {
+    method: 'addCredit',
+    request: { stream: '0123456789abcdef', messages: 2 ** 40, bytes: 0 },
+    answer: undefined,
+  },
+  { method: 'endStream', request: { stream: '0123456789abcdef' }, answer: undefined },
+  {
+    method: 'settle',
+    what: 'with credit for a stream',
+    request: {
+      ...settleRequest,
+      settlements: [{ partition: 0, token, outcome: 'ack', ranges: [0, 1] }],
+      credit: { stream: '0123456789abcdef', messages: 300, bytes: 1 << 24 },
+    },
+    answer: { lost: [[]] },
+  },
+  {
     method: 'endReceive',
     request: { topicId: topic.id, group: 'billing', consumer: 'c-1', id: 2 ** 40 },
     answer: undefined,

@@ -20,6 +20,7 @@ import {
   encodeSettleRequest,
   encodeSettleResponse,
 } from '../../../src/protocol/wire/settle.js'
+import { decodeStreamRequest, encodeStreamRequest } from '../../../src/protocol/wire/stream.js'
 import * as reference from './reference.js'
 
 /** One binary form: its values, today's codec, and the independent one that can write later versions. */
@@ -142,10 +143,32 @@ export const forms: readonly Form<never>[] = [
         }),
         { maxLength: 4 },
       ),
+      credit: fc.option(
+        fc.record({ stream: fc.stringMatching(/^[0-9a-f]{1,32}$/), messages: number, bytes: number }),
+        { nil: undefined },
+      ),
     }),
     encode: encodeSettleRequest,
     decode: decodeSettleRequest,
     reference: reference.settleRequest,
+  },
+  {
+    name: 'a stream request',
+    values: fc.record({
+      topicId: text(64),
+      group: text(249),
+      generation: number,
+      consumer: text(249),
+      lease: number,
+      stream: text(64),
+      credit: fc.record({ messages: number, bytes: number }),
+      held: fc.option(fc.array(fc.record<HeldToken>({ partition: number, token }), { maxLength: 5 }), {
+        nil: undefined,
+      }),
+    }),
+    encode: encodeStreamRequest,
+    decode: decodeStreamRequest,
+    reference: reference.streamRequest,
   },
   {
     name: 'a settle response',

@@ -1,4 +1,5 @@
 import type {
+  HeldToken,
   LeaseToken,
   ProduceRequest,
   ProduceResponse,
@@ -7,6 +8,8 @@ import type {
   ReceiveResponse,
   SettleRequest,
   SettleResponse,
+  StreamCredit,
+  StreamRequest,
 } from '../../../src/protocol/service.js'
 import type { PackedBatch } from '../../../src/protocol/wire/produce.js'
 
@@ -60,9 +63,7 @@ export const receiveRequest: Encode<ReceiveRequest> = (request, later = TODAY) =
     varint(request.maxBytes),
     optional(request.wait),
     [request.held === undefined ? 0 : 1],
-    request.held === undefined
-      ? []
-      : list(later, request.held, ({ partition, token }) => [varint(partition), tokenOf(token)]),
+    request.held === undefined ? [] : heldOf(later, request.held),
     optional(request.id),
   ])
 
@@ -97,6 +98,21 @@ export const settleRequest: Encode<SettleRequest> = (request, later = TODAY) =>
       optional(delay),
       text(reason ?? ''),
     ]),
+    text(request.credit?.stream ?? ''),
+    request.credit === undefined ? [] : creditOf(request.credit),
+  ])
+
+export const streamRequest: Encode<StreamRequest> = (request, later = TODAY) =>
+  message(later, [
+    text(request.topicId),
+    text(request.group),
+    varint(request.generation),
+    text(request.consumer),
+    varint(request.lease),
+    text(request.stream),
+    creditOf(request.credit),
+    [request.held === undefined ? 0 : 1],
+    request.held === undefined ? [] : heldOf(later, request.held),
   ])
 
 export const settleResponse: Encode<SettleResponse> = ({ lost }, later = TODAY) =>
@@ -148,6 +164,14 @@ function numbers(values: readonly number[]): Bytes {
 
 function tokenOf({ epoch, index, slot }: LeaseToken): Bytes {
   return join([varint(epoch), varint(index), varint(slot)])
+}
+
+function heldOf(later: Later, held: readonly HeldToken[]): Bytes {
+  return list(later, held, ({ partition, token }) => [varint(partition), tokenOf(token)])
+}
+
+function creditOf({ messages, bytes }: Omit<StreamCredit, 'stream'>): Bytes {
+  return join([varint(messages), varint(bytes)])
 }
 
 /** Each as its distance from the end before it, and its length. */
