@@ -6,7 +6,8 @@ import type { BrokerService } from '../protocol/service.js'
  *
  * An adapter MUST deliver every method of BrokerService with its errors by code, end the caller's wait when its signal aborts
  * (and tell the service), answer DISCONNECTED when the outcome is unknown, and keep the bytes of batches as they are.
- * An adapter MUST NOT retry by itself, or reorder the calls of one caller.
+ * An adapter MUST NOT retry by itself. Calls that are under way together may arrive in any order; one that is made
+ * after another's answer arrives after it.
  */
 export interface Transport {
   listen(service: BrokerService): Promise<Listener>
