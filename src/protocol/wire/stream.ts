@@ -10,7 +10,7 @@ const ANSWER = 0
 const FAILURE = 1
 
 /** A piece of a stream may be so long; more is no stream of ours. */
-const LONGEST_FRAME = 2 ** 30
+const LONGEST_FRAME = 2 ** 28
 
 export function encodeStreamRequest(request: StreamRequest): Uint8Array {
   const writer = beginMessage()
@@ -72,7 +72,10 @@ function frame(kind: number, payload: Uint8Array): Uint8Array {
 export class FrameReader {
   #rest: Uint8Array = new Uint8Array(0)
 
-  /** The answers that are complete with this piece; throws what the other side failed with. Unknown kinds are passed over. */
+  /**
+   * The answers that are complete with this piece; throws what the other side failed with, and DISCONNECTED for what no broker has said. Unknown
+   * kinds are passed over.
+   */
   push(piece: Uint8Array): ReceiveResponse[] {
     let bytes = this.#rest.length === 0 ? piece : join(this.#rest, piece)
     const answers: ReceiveResponse[] = []
@@ -80,8 +83,8 @@ export class FrameReader {
       const end = 4 + frameLength(bytes)
       if (bytes.length < end) break
       const payload = bytes.subarray(HEAD, end)
-      if (bytes[4] === ANSWER) answers.push(decodeReceiveResponse(payload))
-      else if (bytes[4] === FAILURE) throw decodeFailure(payload)
+      if (bytes[4] === ANSWER) answers.push(decoded(decodeReceiveResponse, payload))
+      else if (bytes[4] === FAILURE) throw decoded(decodeFailure, payload)
       bytes = bytes.subarray(end)
     }
     this.#rest = bytes
@@ -92,8 +95,18 @@ export class FrameReader {
 function frameLength(bytes: Uint8Array): number {
   const length = ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0
   if (length === 0 || length > LONGEST_FRAME)
-    throw new PortalError('CORRUPT', `A stream has a piece of ${length} bytes: it is none of portal-mq.`)
+    throw new PortalError('DISCONNECTED', `A stream has a piece of ${length} bytes: it is none of portal-mq.`)
   return length
+}
+
+function decoded<T>(decode: (payload: Uint8Array) => T, payload: Uint8Array): T {
+  try {
+    return decode(payload)
+  } catch (cause) {
+    throw new PortalError('DISCONNECTED', 'A stream has a piece that no broker of portal-mq has sent.', {
+      cause,
+    })
+  }
 }
 
 function join(one: Uint8Array, other: Uint8Array): Uint8Array {
