@@ -1,9 +1,11 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { rm } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { connect } from '../../src/connect-node.js'
-import { type Broker, Consumer, type Message, Producer, Reader } from '../../src/index.js'
+import { type Broker, type Connection, Consumer, type Message, Producer, Reader } from '../../src/index.js'
 import type { Fault, FaultProxy, FaultyRequest } from '../../src/testing/fault-proxy.js'
 import { faultProxy } from '../../src/testing/fault-proxy.js'
 import { http } from '../../src/transport/http/http.js'
+import { bundleProgram } from '../support/bundle.js'
 import {
   LogBook,
   numbers,
@@ -12,6 +14,7 @@ import {
   temporaryDirectory,
   untilClosed,
 } from './support/broker.js'
+import { startChild } from './support/child.js'
 
 const isProduce = ({ path }: FaultyRequest) => path === '/messages'
 const isSettle = ({ path }: FaultyRequest) => path.endsWith('/settle')
@@ -34,7 +37,7 @@ async function openProxy(broker: Broker, seed = 1): Promise<FaultProxy> {
 }
 
 /** All values in a topic, in their order. */
-async function valuesIn<T>(broker: Broker, topic: string): Promise<T[]> {
+async function valuesIn<T>(broker: Connection, topic: string): Promise<T[]> {
   const values: T[] = []
   for await (const message of new Reader<T>(broker, topic, { live: false })) values.push(message.value)
   return values
@@ -232,11 +235,42 @@ describe('a consumer over a bad network', () => {
   })
 })
 
-describe('a broker that is stopped and started under load', () => {
+/** A broker that can be ended and started again at the same port, on the same directory. */
+interface Restartable {
+  readonly url: string
+  end(): Promise<unknown>
+}
+
+const restartables = {
+  stopped: async (directory: string, port: number): Promise<Restartable> => {
+    const broker = await openServer(port, directory)
+    return { url: broker.url!, end: () => broker.close() }
+  },
+  killed: async (directory: string, port: number): Promise<Restartable> => {
+    const child = startChild(program, directory, `${port}`)
+    const url = (await child.said('listening ')).slice('listening '.length)
+    return {
+      url,
+      end: () => {
+        child.kill()
+        return child.ended
+      },
+    }
+  },
+}
+
+let program: string
+beforeAll(async () => {
+  program = await bundleProgram('test/integration/network/child.ts', 'network-broker')
+})
+afterAll(() => rm(program, { force: true }))
+
+describe.each(['stopped', 'killed'] as const)('a broker that is %s and started under load', (way) => {
   it('loses nothing that was acknowledged, stores nothing twice, and has all its clients back within 2 s', async () => {
     const directory = await temporaryDirectory()
-    let broker = await openServer(0, directory)
-    const url = broker.url!
+    const start = restartables[way]
+    let broker = await start(directory, 0)
+    const { url } = broker
     const port = Number(new URL(url).port)
     const remote = connectTo(url)
     const events: string[] = []
@@ -277,9 +311,9 @@ describe('a broker that is stopped and started under load', () => {
     await expect.poll(() => Math.min(stored.size, acked.size), { timeout: 20_000 }).toBeGreaterThan(100)
 
     for (let round = 0; round < 4; round++) {
-      await broker.close()
+      await broker.end()
       const before = [stored.size, acked.size]
-      broker = await openServer(port, directory)
+      broker = await start(directory, port)
       startedAt = performance.now()
       const isBack = () =>
         stored.size > before[0]! && acked.size > before[1]! && lastSent > startedAt && lastAcked > startedAt
@@ -296,7 +330,7 @@ describe('a broker that is stopped and started under load', () => {
     expect(again).toEqual([])
     expect(events.slice(0, 2)).toEqual(['disconnect', 'connect'])
     expect(back.length).toBeGreaterThanOrEqual(4)
-    const log = await valuesIn<number>(broker, 'load')
+    const log = await valuesIn<number>(remote, 'load')
     expect(new Set(log).size).toBe(log.length)
     expect(log.length).toBe(sent)
     for (const [offset, value] of stored) expect(log[offset]).toBe(value)
