@@ -58,7 +58,16 @@ async function stage(options: Omit<FaultProxyOptions, 'target'> = {}) {
   const { send, close } = undiciSend()
   onTestFinished(close)
   const post = async (path: string, body: string | undefined = 'hello', timeout = 10_000) => {
-    const request = { method: 'POST', origin: proxy.url, path, headers: {}, body, signal: undefined, timeout }
+    const request = {
+      method: 'POST',
+      origin: proxy.url,
+      path,
+      headers: {},
+      body,
+      signal: undefined,
+      timeout,
+      waits: false,
+    }
     const response = await send(request)
     return Buffer.from(response.body).toString()
   }

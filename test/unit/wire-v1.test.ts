@@ -54,6 +54,7 @@ function replay({ call, answer, sent }: Recorded, body = sent.body): Promise<Sen
     headers: sent.type === '' ? {} : { 'content-type': sent.type },
     body: body.length === 0 ? undefined : body,
     signal: undefined,
+    waits: false,
     timeout: 10_000,
   })
 }
