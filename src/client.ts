@@ -39,8 +39,22 @@ export {
 } from './core/errors.js'
 export type { ClientSide, Connection, Logger } from './protocol/connection.js'
 export type * from './protocol/groups.js'
+export type * from './protocol/metrics.js'
 export type * from './protocol/service.js'
 export type * from './protocol/topics.js'
+export type {
+  ClientHandle,
+  ClientSend,
+  ClientSendOutcome,
+  CommitDiagnostics,
+  DeliverDiagnostics,
+  DiagnosticsMessages,
+  HttpRequestDiagnostics,
+  ProduceDiagnostics,
+  QueueDiagnostics,
+  SettleDiagnostics,
+  SettledOutcome,
+} from './runtime/diagnostics.js'
 export type { Clock, Crc32, Random, Runtime, Timer, Timers } from './runtime/runtime.js'
 
 /**

@@ -91,6 +91,8 @@ function checksBy(nameOf: (topicId: string) => string | undefined): Checks {
     explain: consumer,
     // No topic has this name: only who may administer all of them fits.
     describeCluster: (may) => may('admin', '*'),
+    metrics: nothing,
+    checkReady: nothing,
     acquireLock: locks,
     renewLock: locks,
     releaseLock: locks,

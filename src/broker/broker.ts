@@ -25,6 +25,7 @@ import type { PartitionHost } from './host.js'
 import { Hosting } from './hosting.js'
 import { type BrokerIdentity, startIdentity, stopIdentity } from './identity.js'
 import { Maintenance } from './maintenance.js'
+import { CommitStatistics } from './metrics/commit-statistics.js'
 import { brokerClosed, brokerService, type ServiceHost } from './service.js'
 import { TopicAdmin } from './topic-admin.js'
 import { Turns } from './turns.js'
@@ -85,7 +86,8 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
     this.#coordination = coordination
     const { storage, runtime } = parts
     const safeClock = new SafeClock(runtime.clock)
-    this.#committer = new Committer(storage, runtime.timers, (error) => this.#fail(error))
+    const commits = new CommitStatistics(identity.brokerId, runtime.clock)
+    this.#committer = new Committer(storage, runtime.timers, (error) => this.#fail(error), commits)
     const metadata = new Metadata(coordination, { writer: identity.brokerId, random: runtime.random })
     const host: PartitionHost = {
       brokerId: identity.brokerId,
@@ -117,6 +119,8 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       ...adminHost,
       clusterId: identity.clusterId,
       storage,
+      commits,
+      refusal: () => this.#maintenance.refusal(),
       topics,
       groups: new GroupAdmin(adminHost, topics, turns),
       locks: new LockService(coordination, runtime),

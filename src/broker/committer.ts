@@ -50,6 +50,14 @@ export class CommitGroup {
   }
 }
 
+/** Measures commits. */
+export interface CommitWatch {
+  /** Milliseconds, monotonic. */
+  now(): number
+  /** A group that was handed to the storage at `began` is committed. */
+  committed(group: CommitGroup, began: number): void
+}
+
 /**
  * Group commit: whatever waits in all partitions when the storage has room goes into one transaction. No timer, no linger:
  * a turn's work is gathered once the turn has ended.
@@ -58,6 +66,7 @@ export class Committer {
   readonly #storage: Storage
   readonly #timers: Timers
   readonly #onFailure: (error: PortalError) => void
+  readonly #watch: CommitWatch | undefined
   readonly #waiting = new Set<CommitSource>()
   readonly #idle: (() => void)[] = []
   readonly #posted = new TransientSet<CommitGroup>()
@@ -66,10 +75,16 @@ export class Committer {
   #failed = false
   #last: Promise<void> = Promise.resolve()
 
-  constructor(storage: Storage, timers: Timers, onFailure: (error: PortalError) => void) {
+  constructor(
+    storage: Storage,
+    timers: Timers,
+    onFailure: (error: PortalError) => void,
+    watch?: CommitWatch | undefined,
+  ) {
     this.#storage = storage
     this.#timers = timers
     this.#onFailure = onFailure
+    this.#watch = watch
   }
 
   /** Asks for a `cut` of this source soon. */
@@ -121,11 +136,12 @@ export class Committer {
     if (group.isEmpty) return
     this.#outstanding++
     this.#posted.add(group)
+    const began = this.#watch?.now() ?? 0
     // What rests on earlier entries alone waits for their commits and writes nothing.
     const commit =
       group.writes.length === 0 ? this.#last : this.#storage.commit(group.writes, { durable: group.durable })
     this.#last = commit.then(
-      () => this.#committed(group),
+      () => this.#committed(group, began),
       (error: PortalError) => {
         this.#outstanding--
         if (!this.#failed) this.#onFailure(error)
@@ -134,8 +150,9 @@ export class Committer {
   }
 
   /** The next group goes to the storage before the last one's callers are told. */
-  #committed(group: CommitGroup): void {
+  #committed(group: CommitGroup, began: number): void {
     this.#outstanding--
+    if (group.writes.length > 0) this.#watch?.committed(group, began)
     if (this.#failed) return
     this.#posted.delete(group)
     this.#run()

@@ -6,6 +6,7 @@ import type { BatchReader } from './batch-reader.js'
 import { Bell } from './bell.js'
 import type { CommitGroup } from './committer.js'
 import type { PartitionHost, TopicView } from './host.js'
+import { observeCommitted, observeExpired } from './metrics/observe.js'
 import type { QueueTimes } from './queue-times.js'
 import type { Snapshotter } from './snapshotter.js'
 
@@ -30,6 +31,7 @@ export class EntryLog {
   readonly committed = new Bell()
   readonly #lead: Leadership
   #entries: StoredEntry[] = []
+  #bodies: EntryBody[] = []
 
   constructor(lead: Leadership) {
     this.#lead = lead
@@ -66,6 +68,7 @@ export class EntryLog {
     state.apply(entry, body)
     if (body.kind === 'trim') times.trimmed()
     this.#entries.push(entry)
+    this.#bodies.push(body)
     group.bytes += payload.length
     if (body.kind !== 'acquire') group.durable = true
     if (body.kind === 'messages' && entry.count > 0) reader.appended(entry)
@@ -78,8 +81,11 @@ export class EntryLog {
     if (this.#entries.length === 0) return
     group.add({ type: 'append', log: this.#lead.log, entries: this.#entries }, 0)
     this.#entries = []
+    const bodies = this.#bodies
+    this.#bodies = []
     const offset = this.#lead.state.nextOffset
     group.onCommitted(() => {
+      observeCommitted(this.#lead, bodies)
       if (offset > this.committedOffset) {
         this.committedOffset = offset
         this.committed.ring()
@@ -97,7 +103,10 @@ export class EntryLog {
       const count = queue.counts.expired - (before.get(queue.group) ?? 0)
       if (count === 0) continue
       const event = { topic: topic.name, partition, group: queue.group, count }
-      group.onCommitted(() => host.emit('expired', event))
+      group.onCommitted(() => {
+        observeExpired(this.#lead, queue.group, count)
+        host.emit('expired', event)
+      })
     }
   }
 }

@@ -7,6 +7,7 @@ import type { Storage } from '../storage/storage.js'
 import type { BatchCache } from './batch-cache.js'
 import type { Committer } from './committer.js'
 import type { BrokerEvents } from './events.js'
+import type { TopicCounters } from './metrics/counters.js'
 import type { Dispatcher } from './waiters.js'
 
 /** What a partition needs of the broker that hosts it. */
@@ -29,5 +30,6 @@ export interface TopicView {
   readonly retention: RetentionConfig
   readonly maxMessageBytes: number
   readonly dispatchers: ReadonlyMap<string, Dispatcher>
+  readonly counters: TopicCounters
   settings(group: string): GroupSettings | undefined
 }

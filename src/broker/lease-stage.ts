@@ -6,6 +6,7 @@ import type { DeliveredBatch } from '../protocol/service.js'
 import type { CommitGroup } from './committer.js'
 import type { EntryLog, Leadership } from './entry-log.js'
 import { grantWaiters, type WaiterGrant } from './grant.js'
+import { observeDelivered } from './metrics/observe.js'
 import type { PendingSettle } from './settling.js'
 
 /** Retries and deaths that a group may have in one partition before it gets nothing more. */
@@ -97,6 +98,7 @@ export class LeaseStage {
     batches: readonly DeliveredBatch[],
   ): void {
     if (!waiter.done) {
+      observeDelivered(this.#lead, grant, batches)
       waiter.deliver({ partition: this.#lead.partition, token, batches })
       return
     }

@@ -1,10 +1,14 @@
 import type { LockService } from '../coordination/lock.js'
 import { PortalError } from '../core/errors.js'
 import type { BrokerService, CallOptions, StreamRequest } from '../protocol/service.js'
+import { diagnostics } from '../runtime/diagnostics.js'
 import type { Storage } from '../storage/storage.js'
 import { authorizing } from './authorize.js'
 import { receive, settle } from './consume-service.js'
 import type { GroupAdmin } from './group-admin.js'
+import { collectMetrics } from './metrics/collect.js'
+import type { CommitStatistics } from './metrics/commit-statistics.js'
+import { watchProduce } from './metrics/watch-produce.js'
 import { produce } from './produce-service.js'
 import { findOffset, read } from './read-service.js'
 import { ReceiveStreams } from './receive-streams.js'
@@ -13,6 +17,9 @@ import type { AdminHost, TopicAdmin } from './topic-admin.js'
 export interface ServiceHost extends AdminHost {
   readonly clusterId: string
   readonly storage: Storage
+  readonly commits: CommitStatistics
+  /** Why new messages are refused now, if they are. */
+  readonly refusal: () => PortalError | undefined
   readonly topics: TopicAdmin
   readonly groups: GroupAdmin
   readonly locks: LockService
@@ -28,8 +35,16 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
   const { hosting, runtime, topics, groups, locks } = host
   const streams = new ReceiveStreams(runtime)
   const service: BrokerService = {
-    produce: async (request) =>
-      produce(request, (topicId, partition) => hosting.partition(topicId, partition), runtime),
+    produce: async (request) => {
+      const answer = produce(request, (topicId, partition) => hosting.partition(topicId, partition), runtime)
+      if (!diagnostics.produce.hasSubscribers) return answer
+      const { brokerId } = host
+      return watchProduce(request, answer, {
+        brokerId,
+        clock: runtime.clock,
+        nameOf: (id) => hosting.nameOf(id),
+      })
+    },
     joinGroup: async (request) => groups.joinGroup(request),
     receive: async (request, call = {}) =>
       receive(hosting.findById(request.topicId), request, call, runtime, local),
@@ -74,6 +89,11 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
       partitions: hosting.topics.reduce((sum, topic) => sum + topic.partitions.length, 0),
       storage: await host.storage.space(),
     }),
+    metrics: async () => collectMetrics(hosting, host.commits, host.storage),
+    checkReady: async () => {
+      const refusal = host.refusal()
+      if (refusal) throw refusal
+    },
     acquireLock: async ({ name, ttl, wait }, call = {}) => locks.acquire({ name, ttl, wait }, call.signal),
     renewLock: async ({ name, token }) => locks.renew(name, token),
     releaseLock: async ({ name, token }) => locks.release(name, token),

@@ -3,6 +3,7 @@ import type { PortalError } from '../core/errors.js'
 import type { GroupSettings } from '../protocol/groups.js'
 import type { TopicConfig } from '../protocol/topics.js'
 import type { TopicView } from './host.js'
+import { TopicCounters } from './metrics/counters.js'
 import type { Partition } from './partition.js'
 import { Dispatcher } from './waiters.js'
 
@@ -12,6 +13,7 @@ export class Topic implements TopicView {
   readonly partitions: Partition[] = []
   readonly groups = new Map<string, GroupDocument>()
   readonly dispatchers = new Map<string, Dispatcher>()
+  readonly counters = new TopicCounters()
 
   constructor(document: TopicDocument) {
     this.document = document
@@ -59,6 +61,7 @@ export class Topic implements TopicView {
     this.groups.delete(name)
     this.dispatchers.get(name)?.failAll(gone)
     this.dispatchers.delete(name)
+    this.counters.groups.delete(name)
   }
 
   /** Ends everything that waits here. */

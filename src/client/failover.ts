@@ -56,7 +56,12 @@ export function failover(ways: readonly Way[], options: FailoverOptions): Broker
   return wrapped as unknown as BrokerService
 }
 
-const WITHOUT_REQUEST: ReadonlySet<keyof BrokerService> = new Set(['listTopics', 'describeCluster'] as const)
+const WITHOUT_REQUEST: ReadonlySet<keyof BrokerService> = new Set([
+  'listTopics',
+  'describeCluster',
+  'metrics',
+  'checkReady',
+] as const)
 
 class WayChooser {
   readonly #ways: readonly Way[]

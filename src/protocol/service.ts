@@ -7,6 +7,7 @@ import type {
   GroupStart,
   GroupSummary,
 } from './groups.js'
+import type { MetricFamily } from './metrics.js'
 import type { TopicConfig, TopicDescription, TopicPatch, TopicSummary } from './topics.js'
 
 /**
@@ -82,6 +83,10 @@ export interface BrokerService {
   ): Promise<Explanation>
 
   describeCluster(call?: CallOptions): Promise<ClusterDescription>
+  /** What is counted and measured, as Prometheus names it. At most some thousand samples, however many topics there are. */
+  metrics(call?: CallOptions): Promise<readonly MetricFamily[]>
+  /** Resolves if messages can be stored now. Otherwise it rejects with why not: CLOSED, STORAGE_FULL, STORAGE_FAILED. */
+  checkReady(call?: CallOptions): Promise<void>
 
   /** Waits for the lock, or resolves to undefined at the end of `wait`. The lock ends `ttl` after its last renewal. */
   acquireLock(request: AcquireLockRequest, call?: CallOptions): Promise<LockGrant | undefined>

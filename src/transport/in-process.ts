@@ -122,6 +122,8 @@ function connectTo(place: Place | undefined, address: string): BrokerService {
     deleteGroup: unary('deleteGroup'),
     explain: unary('explain'),
     describeCluster: bare('describeCluster'),
+    metrics: bare('metrics'),
+    checkReady: bare('checkReady'),
     acquireLock: unary('acquireLock'),
     renewLock: unary('renewLock'),
     releaseLock: unary('releaseLock'),

@@ -1,11 +1,13 @@
 import { isPortalError, PortalError } from '../../core/errors.js'
 import type { Logger } from '../../protocol/connection.js'
+import type { MetricFamily } from '../../protocol/metrics.js'
 import type { BrokerService } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import type { Admission, Admit } from './admission.js'
 import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
 import { checkJsonShape } from './json-shape.js'
 import { toProblem } from './problem.js'
+import { RequestWatch, type SeenRequest } from './request-watch.js'
 import type { Context, Route } from './route.js'
 import { type Match, Router } from './router.js'
 import { checkSchema, type Schema } from './schema.js'
@@ -16,6 +18,8 @@ export interface DispatchOptions {
   readonly logger: Logger
   /** The largest body, in bytes. */
   readonly maxBodyBytes: number
+  /** What the server counts beside requests: connections. @default nothing */
+  readonly serverMetrics?: (() => Promise<readonly MetricFamily[]>) | undefined
   /** Lets a request in, with what its caller may do. Undefined: everybody may do everything. */
   readonly admit?: Admit | undefined
 }
@@ -31,12 +35,16 @@ const OPEN: Admission = {
 /** A handler that serves a broker: finds the route, checks what came, calls, and turns errors into problems. */
 export function createDispatcher(service: BrokerService, options: DispatchOptions): HttpHandler {
   const router = new Router(options.routes)
-  return async (request) => {
+  const watch = new RequestWatch(options.runtime)
+  const serverMetrics = async () => [...watch.families(), ...((await options.serverMetrics?.()) ?? [])]
+  return watch.around(async (request, seen) => {
     try {
       const found = findRoute(router, request)
+      if ('route' in found) seen.route = found.route.path
       const isOpen = 'route' in found && found.route.open
       // Those who may not come in do not hear what there is, and what is not there is counted, too.
       const admission = isOpen || !options.admit ? OPEN : await options.admit(request)
+      seen.principal = admission.principal
       request.onceOver?.(() => admission.done())
       try {
         if (!('route' in found)) return found
@@ -51,6 +59,7 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
           query: readQuery(route, request.query),
           maxBodyBytes: options.maxBodyBytes,
           ...bodyOf(route, request, options.maxBodyBytes, admission),
+          serverMetrics,
           wants: (...types) => preferred(request.header('accept'), types),
         })
         admission.takeAnswer(sizeOf(answer))
@@ -59,10 +68,10 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
         if (request.onceOver === undefined) admission.done()
       }
     } catch (error) {
-      if (!isPortalError(error)) logUnforeseen(options.logger, request, error)
+      if (!isPortalError(error)) logUnforeseen(options.logger, request, seen, error)
       return toProblem(error)
     }
-  }
+  })
 }
 
 /** The route, or the answer that there is none. */
@@ -81,8 +90,13 @@ function sizeOf({ body }: HttpResponse): number {
   return typeof body === 'string' || body instanceof Uint8Array ? body.length : 0
 }
 
-function logUnforeseen(logger: Logger, { method, path }: HttpRequest, err: unknown): void {
-  logger.error({ method, path, err }, `${method} ${path} failed in an unforeseen way.`)
+function logUnforeseen(
+  logger: Logger,
+  { method, path }: HttpRequest,
+  { id }: SeenRequest,
+  err: unknown,
+): void {
+  logger.error({ method, path, requestId: id, err }, `${method} ${path} failed in an unforeseen way.`)
 }
 
 function notFound({ method, path }: HttpRequest): HttpResponse {

@@ -7,7 +7,7 @@ import { undiciSend } from './client/undici-send.js'
 import { guardHosts, guardOrigins } from './cors.js'
 import { createDispatcher } from './dispatch.js'
 import { type HttpOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
-import { listenNode } from './node-server.js'
+import { connectionsOf, listenNode, type NodeServer } from './node-server.js'
 import { pack } from './packing.js'
 import { serviceRoutes } from './routes/routes.js'
 
@@ -28,17 +28,19 @@ export function http(options: HttpOptions): Transport {
   const runtime = systemRuntime()
   return {
     async listen(service): Promise<Listener> {
+      let server: NodeServer | undefined
       const dispatcher = createDispatcher(service, {
         routes: serviceRoutes,
         runtime,
         logger,
         maxBodyBytes: limits.bodyBytes,
+        serverMetrics: async () => [await connectionsOf(server)],
         admit: createAdmission(auth, limits, { clock: runtime.clock, logger }),
       })
       const guarded = guardOrigins(dispatcher, cors)
       const handler = resolved.onlyLoopbackProtects ? guardHosts(guarded, ownHosts(resolved)) : guarded
-      const server = await listenNode(handler, { host, port, tls, limits, logger })
-      return { address: addressOf(resolved, server.port), close: () => server.close() }
+      server = await listenNode(handler, { host, port, tls, limits, logger })
+      return { address: addressOf(resolved, server.port), close: server.close }
     },
     connect(address) {
       const { send } = undiciSend()

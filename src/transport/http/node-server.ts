@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { PortalError } from '../../core/errors.js'
 import type { Logger } from '../../protocol/connection.js'
+import type { MetricFamily } from '../../protocol/metrics.js'
 import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
 import type { ResolvedLimits } from './limits.js'
 import { toProblem } from './problem.js'
@@ -19,8 +20,21 @@ export interface NodeServerOptions {
 
 export interface NodeServer {
   readonly port: number
+  /** How many are open. */
+  connections(): Promise<number>
   /** Takes no more connections, lets answers under way go out, and closes the rest. */
   close(): Promise<void>
+}
+
+/** How many connections are open, as a metric. */
+export async function connectionsOf(server: NodeServer | undefined): Promise<MetricFamily> {
+  const value = (await server?.connections()) ?? 0
+  return {
+    name: 'portal_mq_http_connections',
+    help: 'Connections that are open.',
+    type: 'gauge',
+    samples: [{ labels: {}, value }],
+  }
 }
 
 /** Milliseconds that answers under way have when the server closes. */
@@ -67,7 +81,11 @@ export async function listenNode(handler: HttpHandler, options: NodeServerOption
   })
   server.removeAllListeners('error')
   server.on('error', () => {})
-  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server, silent) }
+  return {
+    port: (server.address() as AddressInfo).port,
+    connections: () => new Promise((resolve) => server.getConnections((_, count) => resolve(count ?? 0))),
+    close: () => closeServer(server, silent),
+  }
 }
 
 /** Takes requests in and gives answers out. */

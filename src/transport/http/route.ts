@@ -1,3 +1,4 @@
+import type { MetricFamily } from '../../protocol/metrics.js'
 import type { BrokerService, CallOptions } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import type { HttpRequest, HttpResponse } from './exchange.js'
@@ -49,6 +50,8 @@ export interface Context {
   bytes(most?: number): Promise<Uint8Array>
   /** The body as JSON, checked by the route's schema; undefined if it is left out. */
   json(): Promise<unknown>
+  /** What the server itself counts: requests, connections. */
+  serverMetrics(): Promise<readonly MetricFamily[]>
   /** The content type that the caller wants most among these. */
   wants(...types: string[]): string
 }

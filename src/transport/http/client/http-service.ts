@@ -246,6 +246,11 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
       // JSON has no Infinity: a disk without end has null bytes left.
       return { ...cluster, storage: { usedBytes, freeBytes: freeBytes ?? Number.POSITIVE_INFINITY } }
     },
+    metrics: async (call) =>
+      (await ask<{ families: [] }>('GET', '/metrics?format=json', undefined, call)).families,
+    checkReady: async (call) => {
+      await ask('GET', '/readyz', undefined, call)
+    },
     acquireLock({ name, ttl, wait }, call) {
       const once = (some: number) =>
         ask<{ token: number } | undefined>('POST', lock(name), { ttl, wait: some }, call, some)

@@ -2,7 +2,9 @@ import type { Route } from '../route.js'
 import { clusterRoutes } from './cluster.js'
 import { consumeRoutes } from './consume.js'
 import { groupRoutes } from './groups.js'
+import { healthRoutes } from './health.js'
 import { lockRoutes } from './locks.js'
+import { metricsRoutes } from './metrics.js'
 import { publishRoutes } from './publish.js'
 import { readRoutes } from './read.js'
 import { topicRoutes } from './topics.js'
@@ -16,4 +18,6 @@ export const serviceRoutes: readonly Route[] = [
   ...groupRoutes,
   ...lockRoutes,
   ...clusterRoutes,
+  ...metricsRoutes,
+  ...healthRoutes,
 ]

@@ -1,0 +1,92 @@
+import type { MetricFamily } from '../../protocol/metrics.js'
+import { diagnostics } from '../../runtime/diagnostics.js'
+import { type Runtime, randomId } from '../../runtime/runtime.js'
+import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
+
+/** What becomes known of a request while it is served. */
+export interface SeenRequest {
+  /** Its own, taken over from the caller if that is fit for a log line. */
+  readonly id: string
+  /** The route's pattern. */
+  route: string
+  principal: string | undefined
+}
+
+/** Whatever else comes as x-request-id could forge a log line, or fill one. */
+const FIT_ID = /^[A-Za-z0-9._:@/+=-]{1,128}$/
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** Names and counts the requests of one server, and tells whoever listens. */
+export class RequestWatch {
+  readonly #runtime: Runtime
+  /** Ids that are made here: unlike those of other servers, and cheaper than randomness for each. */
+  readonly #prefix: string
+  #number = 0
+  #underWay = 0
+  /** By method, route and status: as many as there are routes and answers, whatever is asked for. */
+  readonly #counts = new Map<string, { readonly labels: Record<string, string>; count: number }>()
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+    this.#prefix = randomId(runtime.random, 6)
+  }
+
+  /** The handler, watched. Every answer carries its request's id. */
+  around(handle: (request: HttpRequest, seen: SeenRequest) => Promise<HttpResponse>): HttpHandler {
+    return async (request) => {
+      const given = request.header('x-request-id')
+      const id =
+        given !== undefined && FIT_ID.test(given) ? given : `${this.#prefix}-${(++this.#number).toString(36)}`
+      const seen: SeenRequest = { id, route: '', principal: undefined }
+      const { clock } = this.#runtime
+      const began = diagnostics.httpRequest.hasSubscribers ? clock.monotonic() : undefined
+      this.#underWay++
+      let answer: HttpResponse
+      try {
+        answer = await handle(request, seen)
+      } finally {
+        this.#underWay--
+      }
+      this.#count(request.method, seen.route, answer.status)
+      if (began !== undefined) tell(request, seen, answer.status, clock.monotonic() - began)
+      return { ...answer, headers: { ...answer.headers, 'x-request-id': id } }
+    }
+  }
+
+  families(): readonly MetricFamily[] {
+    return [
+      {
+        name: 'portal_mq_http_requests_total',
+        help: 'Requests answered, by route and status.',
+        type: 'counter',
+        samples: [...this.#counts.values()].map(({ labels, count }) => ({ labels, value: count })),
+      },
+      {
+        name: 'portal_mq_http_requests_under_way',
+        help: 'Requests that wait for their answer, those that sleep until there is a message among them.',
+        type: 'gauge',
+        samples: [{ labels: {}, value: this.#underWay }],
+      },
+    ]
+  }
+
+  #count(asked: string, route: string, status: number): void {
+    const method = METHODS.has(asked) ? asked : 'other'
+    const key = `${method} ${status} ${route}`
+    let entry = this.#counts.get(key)
+    if (!entry) {
+      entry = { labels: { method, route: route === '' ? 'none' : route, status: String(status) }, count: 0 }
+      this.#counts.set(key, entry)
+    }
+    entry.count++
+  }
+}
+
+function tell(
+  { method, path }: HttpRequest,
+  { id, route, principal }: SeenRequest,
+  status: number,
+  duration: number,
+): void {
+  diagnostics.httpRequest.publish({ id, method, route, path, status, duration, principal })
+}

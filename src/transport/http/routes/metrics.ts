@@ -1,0 +1,31 @@
+import { json } from '../exchange.js'
+import { processMetrics } from '../process-metrics.js'
+import { formatPrometheus, PROMETHEUS_TYPE } from '../prometheus.js'
+import type { Route } from '../route.js'
+import { JSON_TYPE, OBJECT } from './schemas.js'
+
+export const metricsRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/metrics',
+    id: 'metrics',
+    tag: 'Operations',
+    summary: 'What the broker counts and measures, for Prometheus.',
+    query: { format: { enum: ['text', 'json'], description: 'Default: text, as Prometheus reads it.' } },
+    answers: {
+      200: {
+        description: 'The metrics.',
+        content: { 'text/plain': { type: 'string' }, [JSON_TYPE]: OBJECT },
+      },
+    },
+    async handle({ service, call, query, serverMetrics }) {
+      const families = [...(await service.metrics(call)), ...(await serverMetrics()), ...processMetrics()]
+      if (query.format === 'json') return json({ families })
+      return {
+        status: 200,
+        headers: { 'content-type': PROMETHEUS_TYPE },
+        body: formatPrometheus(families),
+      }
+    },
+  },
+]
