@@ -7,6 +7,7 @@ const library = {
   index: 'src/index.ts',
   client: 'src/client.ts',
   http: 'src/http.ts',
+  opentelemetry: 'src/opentelemetry.ts',
   testing: 'src/testing.ts',
 }
 

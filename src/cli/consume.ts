@@ -1,14 +1,13 @@
-import { Admin, type Broker, Consumer, PortalError, Reader } from '../index.js'
+import { Admin, type Connection, Consumer, PortalError, Reader } from '../index.js'
 import { formatMessage, type PrintableMessage } from './format.js'
-import { interruption, withBroker } from './open.js'
+import { interruption, type Target, withBroker } from './open.js'
 import { Output } from './output.js'
 import { Progress } from './progress.js'
 
 /** How long nothing must have come before a group's lag is looked at (ms). */
 const QUIET = 200
 
-export interface ConsumeOptions {
-  readonly directory: string
+export interface ConsumeOptions extends Target {
   readonly group?: string
   readonly count?: number
   readonly from: string
@@ -23,7 +22,7 @@ export async function consume(topic: string, options: ConsumeOptions): Promise<v
   const output = new Output()
   const sink = new Sink(output, progress, options)
   try {
-    await withBroker(options.directory, async (broker) => {
+    await withBroker(options, async (broker) => {
       await new Admin(broker).describeTopic(topic)
       if (options.group === undefined) await readAll(broker, topic, options, sink, stop.signal)
       else await consumeGroup(broker, topic, options.group, options, sink, stop.signal)
@@ -66,7 +65,7 @@ class Sink {
 }
 
 async function readAll(
-  broker: Broker,
+  broker: Connection,
   topic: string,
   options: ConsumeOptions,
   sink: Sink,
@@ -87,7 +86,7 @@ async function readAll(
 }
 
 async function consumeGroup(
-  broker: Broker,
+  broker: Connection,
   topic: string,
   group: string,
   options: ConsumeOptions,
@@ -114,7 +113,7 @@ async function consumeGroup(
 
 /** Without --follow it ends once the group has settled everything: retries that wait are waited for. */
 function endWhenDone(
-  broker: Broker,
+  broker: Connection,
   topic: string,
   group: string,
   sink: Sink,

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { Admin, type GroupDescription } from '../index.js'
-import { withBroker } from './open.js'
+import { type Target, withBroker } from './open.js'
 import { table } from './table.js'
 import { shared } from './topics.js'
 
@@ -33,13 +33,12 @@ function named(command: Command, description: string, example: string): Command 
   return shared(command.argument('<topic>').argument('<group>'), description, example)
 }
 
-interface Shared {
-  readonly directory: string
+interface Shared extends Target {
   readonly json?: boolean
 }
 
-async function list(topic: string, { directory, json }: Shared): Promise<void> {
-  await withBroker(directory, async (broker) => {
+async function list(topic: string, { json, ...target }: Shared): Promise<void> {
+  await withBroker(target, async (broker) => {
     const groups = await new Admin(broker).listGroups(topic)
     if (json) print(groups)
     else
@@ -50,24 +49,22 @@ async function list(topic: string, { directory, json }: Shared): Promise<void> {
   })
 }
 
-async function describe(topic: string, group: string, { directory, json }: Shared): Promise<void> {
-  await withBroker(directory, async (broker) =>
-    show(await new Admin(broker).describeGroup(topic, group), json),
-  )
+async function describe(topic: string, group: string, { json, ...target }: Shared): Promise<void> {
+  await withBroker(target, async (broker) => show(await new Admin(broker).describeGroup(topic, group), json))
 }
 
 async function create(
   topic: string,
   group: string,
-  { directory, json, from }: Shared & { from: string },
+  { json, from, ...target }: Shared & { from: string },
 ): Promise<void> {
-  await withBroker(directory, async (broker) => {
+  await withBroker(target, async (broker) => {
     show(await new Admin(broker).createGroup(topic, group, { from: from as 'earliest' | 'latest' }), json)
   })
 }
 
-async function remove(topic: string, group: string, { directory }: Shared): Promise<void> {
-  await withBroker(directory, (broker) => new Admin(broker).deleteGroup(topic, group))
+async function remove(topic: string, group: string, target: Shared): Promise<void> {
+  await withBroker(target, (broker) => new Admin(broker).deleteGroup(topic, group))
   process.stdout.write(`Deleted ${group} of ${topic}.\n`)
 }
 

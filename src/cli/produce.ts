@@ -1,14 +1,13 @@
 import { once } from 'node:events'
 import { PortalError, Producer } from '../index.js'
 import { readLines } from './lines.js'
-import { interruption, withBroker } from './open.js'
+import { interruption, type Target, withBroker } from './open.js'
 import { Progress } from './progress.js'
 
 /** How many sends may be under way: enough to fill the commits, few enough to hold in memory. */
 const UNDER_WAY = 50_000
 
-export interface ProduceOptions {
-  readonly directory: string
+export interface ProduceOptions extends Target {
   readonly json?: boolean
   readonly key?: string
 }
@@ -18,7 +17,7 @@ export async function produce(topic: string, options: ProduceOptions): Promise<v
   const stop = interruption()
   const progress = new Progress('sent')
   try {
-    await withBroker(options.directory, async (broker) => {
+    await withBroker(options, async (broker) => {
       const producer = new Producer(broker)
       const sender = new Sender(producer, topic, options, progress)
       for await (const lines of readLines(process.stdin, stop.signal)) {

@@ -4,6 +4,8 @@ import { consume } from './consume.js'
 import { demo } from './demo/demo.js'
 import { groupCommand } from './groups.js'
 import { produce } from './produce.js'
+import { serveCommand } from './serve/command.js'
+import { withTarget } from './target-options.js'
 import { topicCommand } from './topics.js'
 
 /** Set where the program is built. */
@@ -31,7 +33,11 @@ function buildProgram(exit: (code: number) => void): Command {
     .version(PORTAL_MQ_VERSION, '-V, --version')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('after', '\nExample:\n  $ portal-mq demo\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ portal-mq demo\n  $ portal-mq serve --port 5000 --directory ./data\n',
+    )
+  program.addCommand(serveCommand(exit))
   program.addCommand(demoCommand(exit))
   program.addCommand(produceCommand())
   program.addCommand(consumeCommand())
@@ -65,23 +71,24 @@ function demoCommand(exit: (code: number) => void): Command {
 }
 
 function produceCommand(): Command {
-  return new Command('produce')
+  return withTarget(new Command('produce'))
     .description('Sends each line of stdin as a message.')
     .argument('<topic>', 'made if it does not exist')
-    .option('--directory <path>', 'where the broker keeps its data', './portal-mq-data')
     .option('--json', 'each line is a JSON value')
     .option('--key <key>', 'the key of all messages')
-    .addHelpText('after', '\nExample:\n  $ seq 1000000 | portal-mq produce numbers\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ seq 1000000 | portal-mq produce numbers\n  $ seq 1000000 | portal-mq produce numbers --url http://localhost:5000\n',
+    )
     .action(produce)
 }
 
 function consumeCommand(): Command {
-  return new Command('consume')
+  return withTarget(new Command('consume'))
     .description(
       'Prints messages. With --group they are leased, and acknowledged once printed; without, only read.',
     )
     .argument('<topic>')
-    .option('--directory <path>', 'where the broker keeps its data', './portal-mq-data')
     .option('-g, --group <name>', 'consume as a member of this group')
     .option('-n, --count <messages>', 'end after so many', positive)
     .option(
@@ -91,7 +98,10 @@ function consumeCommand(): Command {
     )
     .option('--json', 'one JSON object a message: topic, partition, offset, timestamp, key, headers, value')
     .option('-f, --follow', 'wait for more instead of ending')
-    .addHelpText('after', '\nExample:\n  $ portal-mq consume numbers --group printers --count 10\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ portal-mq consume numbers --group printers --count 10\n  $ portal-mq consume numbers --follow --url http://localhost:5000\n',
+    )
     .action(consume)
 }
 

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { Admin, type TopicDescription } from '../index.js'
-import { withBroker } from './open.js'
+import { type Target, withBroker } from './open.js'
 import { byteCount, countOption, table } from './table.js'
+import { withTarget } from './target-options.js'
 
 /** `portal-mq topic …` */
 export function topicCommand(): Command {
@@ -29,22 +30,23 @@ export function topicCommand(): Command {
   return command
 }
 
-/** What every command on a directory has. */
+/** What every command on a broker has. */
 export function shared(command: Command, description: string, example: string): Command {
-  return command
+  return withTarget(command)
     .description(description)
-    .option('--directory <path>', 'where the broker keeps its data', './portal-mq-data')
     .option('--json', 'print JSON')
-    .addHelpText('after', `\nExample:\n  $ portal-mq ${example}\n`)
+    .addHelpText(
+      'after',
+      `\nExamples:\n  $ portal-mq ${example}\n  $ portal-mq ${example} --url http://localhost:5000\n`,
+    )
 }
 
-interface Shared {
-  readonly directory: string
+interface Shared extends Target {
   readonly json?: boolean
 }
 
-async function list({ directory, json }: Shared): Promise<void> {
-  await withBroker(directory, async (broker) => {
+async function list({ json, ...target }: Shared): Promise<void> {
+  await withBroker(target, async (broker) => {
     const topics = await new Admin(broker).listTopics()
     if (json) print(topics)
     else
@@ -55,8 +57,8 @@ async function list({ directory, json }: Shared): Promise<void> {
   })
 }
 
-async function describe(name: string, { directory, json }: Shared): Promise<void> {
-  await withBroker(directory, async (broker) => show(await new Admin(broker).describeTopic(name), json))
+async function describe(name: string, { json, ...target }: Shared): Promise<void> {
+  await withBroker(target, async (broker) => show(await new Admin(broker).describeTopic(name), json))
 }
 
 interface Create extends Shared {
@@ -68,15 +70,15 @@ interface Create extends Shared {
 
 async function create(
   name: string,
-  { directory, json, partitions, after, age, bytes }: Create,
+  { json, partitions, after, age, bytes, ...target }: Create,
 ): Promise<void> {
-  await withBroker(directory, async (broker) => {
+  await withBroker(target, async (broker) => {
     show(await new Admin(broker).createTopic(name, { partitions, retention: { after, age, bytes } }), json)
   })
 }
 
-async function remove(name: string, { directory }: Shared): Promise<void> {
-  await withBroker(directory, (broker) => new Admin(broker).deleteTopic(name))
+async function remove(name: string, target: Shared): Promise<void> {
+  await withBroker(target, (broker) => new Admin(broker).deleteTopic(name))
   process.stdout.write(`Deleted ${name}.\n`)
 }
 

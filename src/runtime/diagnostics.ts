@@ -103,7 +103,11 @@ export interface ClientSend {
 
 export type ClientSendOutcome =
   | { readonly error: Error }
-  | { readonly error?: undefined; readonly partition: number; readonly offset: number }
+  | {
+      readonly error?: undefined
+      /** In the order of the messages. */
+      readonly sent: readonly { readonly partition: number; readonly offset: number }[]
+    }
 
 /** A message on its way to a handler of `run`. */
 export interface ClientHandle {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Broker, Consumer, isPortalError, type Message } from '../../index.js'
+import { type Connection, Consumer, isPortalError, type Message } from '../../index.js'
 import type { Ledger, Reading } from './ledger.js'
 
 /** Short, so that what a dead controller held comes back while somebody watches (ms). */
@@ -18,7 +18,7 @@ export class Controller {
   readonly #ledger: Ledger
   readonly #effort: number
 
-  constructor(broker: Broker, ledger: Ledger, topic: string, name: string, rate: number) {
+  constructor(broker: Connection, ledger: Ledger, topic: string, name: string, rate: number) {
     this.topic = topic
     this.name = name
     this.#ledger = ledger

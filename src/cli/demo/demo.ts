@@ -39,7 +39,7 @@ export async function demo(options: DemoOptions): Promise<number> {
 }
 
 function run(directory: string, options: DemoOptions, signal: AbortSignal): Promise<Ledger> {
-  return withBroker(directory, async (broker) => {
+  return withBroker({ directory }, async (broker) => {
     const ledger = new Ledger(`${Date.now().toString(36)}-${process.pid}`)
     const producer = new Producer(broker)
     const sensors = [

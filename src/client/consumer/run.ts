@@ -1,4 +1,6 @@
 import { PortalError } from '../../core/errors.js'
+import { diagnostics } from '../../runtime/diagnostics.js'
+import { announceHandle } from './announce-handle.js'
 import type { Engine } from './engine.js'
 import { type HeldLease, State } from './held-batch.js'
 import { Message } from './message.js'
@@ -111,7 +113,9 @@ export class Run {
       worker.startedAt = engine.now()
       engine.keeper.watching(worker.startedAt + this.#timeout)
       try {
-        await handler(message)
+        if (diagnostics.clientHandle.hasSubscribers)
+          await announceHandle(message, engine.options.group, handler)
+        else await handler(message)
         if (isInHand(message)) this.#settle(message, State.acked, 'ack', undefined)
       } catch (error) {
         if (isInHand(message)) this.#failed(message, error)

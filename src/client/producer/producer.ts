@@ -1,9 +1,11 @@
 import { abortedError, PortalError } from '../../core/errors.js'
 import { checkTopicName } from '../../core/names.js'
 import type { ClientSide, Connection } from '../../protocol/connection.js'
+import { diagnostics } from '../../runtime/diagnostics.js'
 import { clientSideOf, closedReason } from '../client-side.js'
 import { checkOptionNames, describe, invalid, signalOption } from '../options.js'
 import { Accumulator } from './accumulator.js'
+import { announceSend, withHeaders } from './announce-send.js'
 import { type ProducerOptions, resolveProducerOptions } from './options.js'
 import { Outgoing, toRecord } from './outgoing.js'
 import {
@@ -55,6 +57,49 @@ export class Producer {
    * await producer.send('orders', { id: 7 }, { key: 'customer-3', id: 'order-7', headers: { source: 'web' } })
    */
   send<In = unknown>(topic: string, value: NoInfer<In>, options?: SendOptions): Promise<Sent> {
+    if (!diagnostics.clientSend.hasSubscribers) return this.#sendOne(topic, value, options)
+    const { partition, id } = options ?? {}
+    return announceSend({ topic, messages: 1, partition, id }, (headers) =>
+      this.#sendOne(topic, value, withHeaders(options, headers)),
+    )
+  }
+
+  /**
+   * Sends several messages, and resolves when all are committed, in their order. Each goes to a partition as `send` would choose
+   * it. If one message is invalid none is sent. If some cannot be stored it rejects with the first error; the others may be stored.
+   *
+   * @example
+   * await producer.sendBatch('orders', [{ value: { id: 7 }, key: 'customer-3' }, { value: { id: 8 } }])
+   */
+  sendBatch<In = unknown>(topic: string, messages: readonly BatchMessage<NoInfer<In>>[]): Promise<Sent[]> {
+    if (!diagnostics.clientSend.hasSubscribers || !Array.isArray(messages))
+      return this.#sendMany(topic, messages)
+    return announceSend({ topic, messages: messages.length }, (headers) =>
+      this.#sendMany(
+        topic,
+        messages.map((message) => withHeaders(message, headers)!),
+      ),
+    )
+  }
+
+  /** Resolves when everything sent before is stored or has failed. Never rejects: the sends' own promises do. */
+  flush(): Promise<void> {
+    return this.#accumulator.flush()
+  }
+
+  /** Takes no more messages, and resolves when everything sent before is stored or has failed. May be called twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#accumulator.flush().then(() => {
+      this.#side.closed.removeEventListener('abort', this.#abandon)
+    })
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #sendOne(topic: string, value: unknown, options: SendOptions | undefined): Promise<Sent> {
     try {
       this.#check(topic)
       if (options !== undefined) {
@@ -69,14 +114,7 @@ export class Producer {
     }
   }
 
-  /**
-   * Sends several messages, and resolves when all are committed, in their order. Each goes to a partition as `send` would choose
-   * it. If one message is invalid none is sent. If some cannot be stored it rejects with the first error; the others may be stored.
-   *
-   * @example
-   * await producer.sendBatch('orders', [{ value: { id: 7 }, key: 'customer-3' }, { value: { id: 8 } }])
-   */
-  sendBatch<In = unknown>(topic: string, messages: readonly BatchMessage<NoInfer<In>>[]): Promise<Sent[]> {
+  #sendMany(topic: string, messages: readonly BatchMessage[]): Promise<Sent[]> {
     try {
       this.#check(topic)
       if (!Array.isArray(messages))
@@ -98,23 +136,6 @@ export class Producer {
     } catch (error) {
       return Promise.reject(error)
     }
-  }
-
-  /** Resolves when everything sent before is stored or has failed. Never rejects: the sends' own promises do. */
-  flush(): Promise<void> {
-    return this.#accumulator.flush()
-  }
-
-  /** Takes no more messages, and resolves when everything sent before is stored or has failed. May be called twice. */
-  close(): Promise<void> {
-    this.#closing ??= this.#accumulator.flush().then(() => {
-      this.#side.closed.removeEventListener('abort', this.#abandon)
-    })
-    return this.#closing
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
   }
 
   #check(topic: string): void {

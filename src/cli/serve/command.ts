@@ -1,0 +1,35 @@
+import { Command } from 'commander'
+import { LOG_LEVELS } from './json-logger.js'
+import { serve } from './serve.js'
+
+/** `portal-mq serve`. Defaults are not told to commander: flags that were not given must not hide the environment. */
+export function serveCommand(exit: (code: number) => void): Command {
+  return new Command('serve')
+    .description('Serves a directory over HTTP, for producers and consumers elsewhere.')
+    .option('-p, --port <port>', '0: any that is free (default: 5000)')
+    .option(
+      '--host <address>',
+      'where to listen; beyond this machine it needs TLS and tokens (default: 127.0.0.1)',
+    )
+    .option('--directory <path>', 'where the broker keeps its data (default: ./portal-mq-data)')
+    .option('--token-file <file>', 'who may come in: on each line a token, or a token and its principal')
+    .option('--tls-cert <file>', 'certificate, PEM')
+    .option('--tls-key <file>', 'its key, PEM')
+    .option('--tls-ca <file>', 'whose client certificates let their names in, PEM')
+    .option('--advertise <url>', 'the URL under which others reach it (default: made of host and port)')
+    .option('--insecure', 'listen beyond this machine without TLS or tokens: anybody may do anything')
+    .option('--config <file>', 'JSON with any of these settings, and more: see docs/operations.md')
+    .option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`)
+    .addHelpText(
+      'after',
+      `
+Each has an environment variable, too: PORTAL_MQ_PORT, PORTAL_MQ_TOKEN_FILE, … Flags go before the environment, the
+environment before the configuration file.
+
+Examples:
+  $ portal-mq serve --port 5000 --directory ./data
+  $ portal-mq serve --host 0.0.0.0 --token-file tokens --tls-cert cert.pem --tls-key key.pem
+`,
+    )
+    .action(async (flags) => exit(await serve(flags)))
+}

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { PortalError } from '../../index.js'
+
+export interface Token {
+  readonly token: string
+  /** Who has it. */
+  readonly principal: string
+}
+
+/** Whose token it is that stands alone. */
+const NAMELESS = 'default'
+
+/**
+ * The tokens of a file: on each line a token, and its principal after a space; `#` begins a comment. Throws INVALID_ARGUMENT, naming the line and
+ * never its token.
+ */
+export function readTokenFile(path: string): readonly Token[] {
+  const tokens = readText(path)
+    .split('\n')
+    .map((line, at) => readLine(line.trim(), path, at + 1))
+    .filter((token) => token !== undefined)
+  if (tokens.length > 0) return tokens
+  throw new PortalError('INVALID_ARGUMENT', `The token file ${path} holds no token: write one on a line.`)
+}
+
+function readLine(line: string, path: string, number: number): Token | undefined {
+  if (line === '' || line.startsWith('#')) return undefined
+  const [token, principal = NAMELESS, ...rest] = line.split(/\s+/)
+  if (rest.length === 0 && token !== undefined) return { token, principal }
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `Line ${number} of the token file ${path} must be a token, or a token and its principal, without other spaces.`,
+  )
+}
+
+/** A file as text. Throws INVALID_ARGUMENT, naming it. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new PortalError('INVALID_ARGUMENT', `${path} cannot be read: ${why}.`, { cause })
+  }
+}
