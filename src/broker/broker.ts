@@ -190,7 +190,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
     await this.#maintenance.start()
     if (this.#ended) throw this.#ended
     this.#listener = await local.listen(brokerService(this.#service, true))
-    this.#remoteListener = await remote?.listen(this[SERVICE])
+    await this.#listenTo(remote)
     this.#clientSide = {
       service: local.connect(this.#listener.address),
       runtime,
@@ -198,6 +198,16 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       closed: this.#closed.signal,
     }
     this.#announce('ready', {})
+  }
+
+  /** Where nobody can be listened to, nothing may go on behind the error. */
+  async #listenTo(remote: Transport | undefined): Promise<void> {
+    try {
+      this.#remoteListener = await remote?.listen(this[SERVICE])
+    } catch (error) {
+      await this.close()
+      throw error
+    }
   }
 
   /** Logs of topics whose deletion a crash cut short: only a tombstone allows it (invariant 11). */
