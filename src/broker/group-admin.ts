@@ -130,12 +130,10 @@ export class GroupAdmin {
       paused: false,
       startOffsets,
     })
-    if (!created)
-      throw new PortalError(
-        'GROUP_CONFLICT',
-        `Group ${request.group} was made by somebody else just now. Join it again.`,
-      )
-    await this.#host.hosting.startGroup(topic, created)
+    // One that is there and was never started is what a closing broker left behind: it is started instead.
+    const document = created ?? (await this.#host.metadata.readGroup(topic.id, request.group))
+    if (!document) throw groupMissing(request.topic, request.group)
+    await this.#host.hosting.startGroup(topic, document)
   }
 
   #changeGroup(

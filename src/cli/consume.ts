@@ -23,7 +23,8 @@ export async function consume(topic: string, options: ConsumeOptions): Promise<v
   const sink = new Sink(output, progress, options)
   try {
     await withBroker(options, async (broker) => {
-      await new Admin(broker).describeTopic(topic)
+      // Whoever follows waits for the topic, and for the broker, too.
+      if (!options.follow) await new Admin(broker).describeTopic(topic)
       if (options.group === undefined) await readAll(broker, topic, options, sink, stop.signal)
       else await consumeGroup(broker, topic, options.group, options, sink, stop.signal)
     })

@@ -85,3 +85,11 @@ test('a directory and a URL together, or a token without a URL, are refused in w
   )
   expect((await run(['topic', 'list', '--url', 'localhost:5000'])).err).toContain('http:// or https://')
 })
+
+test('--follow waits for a topic that is not there yet', async () => {
+  const url = await serve()
+  const group = run(['consume', 'later', '--follow', '--count', '1', '--group', 'g', '--url', url])
+  const reader = run(['consume', 'later', '--follow', '--count', '1', '--url', url])
+  await run(['produce', 'later', '--url', url], { input: 'here\n' })
+  expect([(await group).out, (await reader).out]).toEqual(['here\n', 'here\n'])
+})

@@ -1,5 +1,6 @@
 import { setTimeout as after } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { http } from '../../src/http.js'
 import { Admin, type Broker, Consumer, createBroker, Lock, Producer, Reader } from '../../src/index.js'
 import { bundleProgram } from '../support/bundle.js'
 import {
@@ -245,4 +246,22 @@ test('closing a producer stores what was sent before, and refuses what comes aft
   await closing
   expect((await Promise.all(sent)).map(({ offset }) => offset)).toEqual(numbers(500))
   await producer.close()
+})
+
+test('consumers that make a group together while a served broker closes hear that it closes, whenever that is', async () => {
+  for (let turns = 0; turns < 40; turns += 2) {
+    const broker = await openBroker({ transport: http({ port: 0 }) })
+    await new Admin(broker).createTopic('t')
+    const request = {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: '{"create":true}',
+    }
+    const join = () => fetch(`${broker.url}/topics/t/groups/g`, request)
+    const joining = Promise.allSettled([join(), join(), join(), join()])
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+    await broker.close()
+    for (const result of await joining)
+      if (result.status === 'fulfilled') expect([200, 503]).toContain(result.value.status)
+  }
 })
