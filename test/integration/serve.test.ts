@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -84,6 +85,7 @@ describe('serving', () => {
     for (const [args, message] of [
       [['--directory', other, '--port', port], 'another process listens there'],
       [['--directory', directory, '--port', '0'], '[DIRECTORY_IN_USE]'],
+      [['--directory', other, '--host', '0.0.0.0'], 'lets others in'],
       [['--port', 'x'], '--port must be'],
       [['--token-file', join(other, 'none')], 'cannot be read'],
     ] as const) {
@@ -94,6 +96,28 @@ describe('serving', () => {
     }
   })
 
+  test('tokens of a file let their principals in, and stand in no log', async () => {
+    const directory = await temporaryDirectory()
+    const token = 'a-token-of-the-sensors'
+    const tokenFile = join(directory, 'tokens')
+    await writeFile(tokenFile, `${token} sensors\n`)
+    const data = ['--directory', join(directory, 'data')]
+    const served = await startServe(program, [...data, '--token-file', tokenFile, '--log-level', 'debug'])
+    const remote = connect(served.url, { logger: quiet, token })
+    onTestFinished(() => remote.close())
+    await new Producer(remote).send('orders', 1)
+    for (const [path, status] of [
+      ['/readyz', 200],
+      ['/metrics', 401],
+    ] as const)
+      expect((await fetch(served.url + path)).status).toBe(status)
+    await remote.close()
+    served.kill('SIGTERM')
+    expect(await served.ended).toBe(0)
+    expect(served.log).toContainEqual(expect.objectContaining({ path: '/messages', principal: 'sensors' }))
+    expect(JSON.stringify(served.log)).not.toContain(token)
+  })
+
   test('a second signal ends it at once, while the first one waits for an answer under way', async () => {
     const served = await startServe(program, ['--directory', await temporaryDirectory()])
     const { hostname, port } = new URL(served.url)
@@ -102,7 +126,7 @@ describe('serving', () => {
     socket.on('error', () => {})
     onTestFinished(() => void socket.destroy())
     socket.write(
-      'POST /topics/t/messages HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nabc',
+      'POST /topics/t/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nabc',
     )
     await vi.waitFor(async () => {
       const text = await (await fetch(`${served.url}/metrics`)).text()
