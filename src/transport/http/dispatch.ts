@@ -4,18 +4,21 @@ import type { MetricFamily } from '../../protocol/metrics.js'
 import type { BrokerService } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import type { Admission, Admit } from './admission.js'
-import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
+import { type HttpHandler, type HttpRequest, type HttpResponse, noContent } from './exchange.js'
 import { checkJsonShape } from './json-shape.js'
 import { toProblem } from './problem.js'
 import { RequestWatch, type SeenRequest } from './request-watch.js'
 import type { Context, Route } from './route.js'
 import { type Match, Router } from './router.js'
+import { metaRoutes } from './routes/meta.js'
 import { checkSchema, type Schema } from './schema.js'
 
 export interface DispatchOptions {
   readonly routes: readonly Route[]
   readonly runtime: Runtime
   readonly logger: Logger
+  /** The path below which all is mounted; '' or undefined: at the root. */
+  readonly basePath?: string | undefined
   /** The largest body, in bytes. */
   readonly maxBodyBytes: number
   /** What the server counts beside requests: connections. @default nothing */
@@ -34,7 +37,7 @@ const OPEN: Admission = {
 
 /** A handler that serves a broker: finds the route, checks what came, calls, and turns errors into problems. */
 export function createDispatcher(service: BrokerService, options: DispatchOptions): HttpHandler {
-  const router = new Router(options.routes)
+  const router = new Router([...options.routes, ...metaRoutes(options.routes, options.basePath)])
   const watch = new RequestWatch(options.runtime)
   const serverMetrics = async () => [...watch.families(), ...((await options.serverMetrics?.()) ?? [])]
   return watch.around(async (request, seen) => {
@@ -79,7 +82,7 @@ function findRoute(router: Router, request: HttpRequest): Match | HttpResponse {
   try {
     const match = router.match(request.method, request.path)
     if (match === undefined) return notFound(request)
-    return 'allowed' in match ? notAllowed(request, match.allowed) : match
+    return 'allowed' in match ? allowedOnly(request, match.allowed) : match
   } catch (error) {
     return toProblem(error)
   }
@@ -107,12 +110,15 @@ function notFound({ method, path }: HttpRequest): HttpResponse {
   return toProblem(error, { status: 404 })
 }
 
-function notAllowed({ method, path }: HttpRequest, allowed: readonly string[]): HttpResponse {
+/** OPTIONS asks what there is; any other method that is not there is refused with the same list. */
+function allowedOnly({ method, path }: HttpRequest, methods: readonly string[]): HttpResponse {
+  const allowed = methods.flatMap((one) => (one === 'GET' ? ['GET', 'HEAD'] : [one])).join(', ')
+  if (method === 'OPTIONS') return { ...noContent(), headers: { allow: `${allowed}, OPTIONS` } }
   const error = new PortalError(
     'INVALID_ARGUMENT',
-    `${path.slice(0, 200)} takes ${allowed.join(', ')}, not ${method}.`,
+    `${path.slice(0, 200)} takes ${allowed}, not ${method.slice(0, 32)}.`,
   )
-  return toProblem(error, { status: 405, headers: { allow: allowed.join(', ') } })
+  return toProblem(error, { status: 405, headers: { allow: `${allowed}, OPTIONS` } })
 }
 
 /** The query's parameters by the route's schemas. Unknown ones are refused: a misspelt one would be ignored silently. */
@@ -128,6 +134,8 @@ function readQuery(route: Route, query: URLSearchParams): Record<string, unknown
         `There is no query parameter '${name.slice(0, 64)}' here. Known: ${known}.`,
       )
     }
+    if (Object.hasOwn(values, name))
+      throw new PortalError('INVALID_ARGUMENT', `The query parameter '${name}' is given more than once.`)
     const value = readValue(schema, text)
     checkSchema(schema, value, `The query parameter '${name}'`)
     values[name] = value
@@ -164,7 +172,7 @@ function bodyOf(
     type,
     bytes,
     async json() {
-      if (type === '' && route.bodyOptional) return undefined
+      if (route.bodyOptional && isLeftOut(request, type)) return undefined
       const body = await bytes()
       if (body.length === 0 && route.bodyOptional) return undefined
       const value = parseJson(body)
@@ -173,6 +181,13 @@ function bodyOf(
       return value
     },
   }
+}
+
+/** What has neither type nor length; an empty one may have any type, as tools put one on it. */
+function isLeftOut(request: HttpRequest, type: string): boolean {
+  const length = request.header('content-length')
+  if (length !== undefined) return Number(length) === 0
+  return type === '' && request.header('transfer-encoding') === undefined
 }
 
 function checkType(route: Route, type: string): void {

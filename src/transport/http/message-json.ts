@@ -39,6 +39,7 @@ export const MESSAGE_INPUT: Schema = {
 
 export const MESSAGE_OUTPUT: Schema = {
   type: 'object',
+  additionalProperties: false,
   required: ['partition', 'offset', 'timestamp', 'value'],
   properties: {
     partition: { type: 'integer' },

@@ -50,7 +50,7 @@ const HEADERS: { readonly [C in ErrorCode]?: Readonly<Record<string, string>> } 
 /** An error as an answer. What is no PortalError is a fault of ours: its text stays here. */
 export function toProblem(
   error: unknown,
-  extra: Partial<{ status: number; headers: Record<string, string> }> = {},
+  extra: Partial<{ status: number; headers: Record<string, string>; fields: Record<string, unknown> }> = {},
 ): HttpResponse {
   const known = isPortalError(error) ? error : unforeseen()
   const status = extra.status ?? STATUS[known.code] ?? 500
@@ -65,8 +65,27 @@ export function toProblem(
   return {
     status,
     headers: { 'content-type': PROBLEM_TYPE, ...HEADERS[known.code], ...extra.headers },
-    body: `${JSON.stringify(problem)}\n`,
+    body: `${JSON.stringify({ ...problem, ...extra.fields })}\n`,
   }
+}
+
+export function urlTooLong(length: number, limit: number): HttpResponse {
+  const text = `The URL has ${length} characters, at most ${limit} are taken.`
+  return toProblem(new PortalError('INVALID_ARGUMENT', text), { status: 414 })
+}
+
+export function bodyReadBefore(): PortalError<'INVALID_ARGUMENT'> {
+  return new PortalError(
+    'INVALID_ARGUMENT',
+    'The body was read before it came here: mount the handler before whatever parses bodies.',
+  )
+}
+
+export function bodyTooLong(limit: number): PortalError<'MESSAGE_TOO_LARGE'> {
+  return new PortalError(
+    'MESSAGE_TOO_LARGE',
+    `The body is longer than the ${limit} bytes that are taken here.`,
+  )
 }
 
 function unforeseen(): PortalError {

@@ -14,8 +14,9 @@ export interface Route {
   readonly tag: string
   readonly summary: string
   readonly description?: string | undefined
-  /** A `curl` line's arguments after the URL's host, for people. */
   readonly query?: Readonly<Record<string, Schema>> | undefined
+  /** Headers that mean something here, for the description. */
+  readonly headers?: Readonly<Record<string, Schema>> | undefined
   /** By content type. A type without a schema is read by the handler itself. */
   readonly body?: Readonly<Record<string, Schema | undefined>> | undefined
   /** Whether the body may be left out. @default false */

@@ -1,5 +1,6 @@
 import { json } from '../exchange.js'
 import type { Route } from '../route.js'
+import { CLUSTER } from './answer-schemas.js'
 import { answer } from './schemas.js'
 
 export const clusterRoutes: readonly Route[] = [
@@ -9,7 +10,7 @@ export const clusterRoutes: readonly Route[] = [
     id: 'describeCluster',
     tag: 'Cluster',
     summary: 'The brokers, and how much they hold.',
-    answers: { 200: answer('The cluster.') },
+    answers: { 200: answer('The cluster.', CLUSTER) },
     handle: async ({ service, call }) => json(await service.describeCluster(call)),
   },
 ]

@@ -9,12 +9,14 @@ import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
 import { randomId } from '../../../runtime/runtime.js'
 import { binary, type HttpResponse, json, noContent } from '../exchange.js'
 import { formatLease, type LeaseText, parseLease } from '../lease-text.js'
-import { MESSAGE_OUTPUT, toMessageOutput } from '../message-json.js'
+import { toMessageOutput } from '../message-json.js'
+import { PROBLEM_TYPE, toProblem } from '../problem.js'
 import type { Context, Route } from '../route.js'
 import type { Schema } from '../schema.js'
+import { LOST, RECEIVED } from './answer-schemas.js'
 import { JOIN, join } from './groups.js'
-import { numberOf, topicIdOf } from './names.js'
-import { answer, COUNT, JSON_TYPE, LONGEST_WAIT, NOTHING, POSITIVE, WAIT } from './schemas.js'
+import { groupNameOf, numberOf, topicIdOf } from './names.js'
+import { COUNT, JSON_TYPE, LONGEST_WAIT, NOTHING, POSITIVE, record, WAIT } from './schemas.js'
 
 const tag = 'Messages'
 const MOST = 1_000
@@ -23,15 +25,6 @@ const MOST_SETTLE_BYTES = 4 << 20
 const MOST_RECEIVE_BYTES = 1 << 20
 const LEASE = 30_000
 const LONGEST_LEASE = 86_400_000
-
-const RECEIVED: Schema = {
-  ...MESSAGE_OUTPUT,
-  properties: {
-    ...MESSAGE_OUTPUT.properties,
-    deliveryCount: { type: 'integer', description: '1 for the first delivery to this group.' },
-    lease: { type: 'string', description: 'What settling it takes.' },
-  },
-}
 
 export const consumeRoutes: readonly Route[] = [
   {
@@ -63,6 +56,7 @@ export const consumeRoutes: readonly Route[] = [
           },
           ...JOIN,
         },
+        examples: [{ max: 10, wait: 20_000 }],
       },
       [WIRE_TYPE]: undefined,
     },
@@ -70,7 +64,7 @@ export const consumeRoutes: readonly Route[] = [
       200: {
         description: 'The messages; none at the end of the wait.',
         content: {
-          [JSON_TYPE]: { type: 'object', properties: { messages: { type: 'array', items: RECEIVED } } },
+          [JSON_TYPE]: record({ messages: { type: 'array', items: RECEIVED } }),
           [WIRE_TYPE]: undefined,
         },
       },
@@ -81,9 +75,8 @@ export const consumeRoutes: readonly Route[] = [
     method: 'POST',
     path: '/topics/{topic}/groups/{group}/stream',
     id: 'receiveStream',
-    tag,
-    summary:
-      'Leases messages as they come and as far as the credit goes: what clients of this package listen to.',
+    tag: 'Batches',
+    summary: 'Leases messages as they come, and as far as the credit goes.',
     body: { [WIRE_TYPE]: undefined },
     answers: { 200: { description: 'Frames, until it is ended.', content: { [WIRE_TYPE]: undefined } } },
     handle: streamBatches,
@@ -92,7 +85,7 @@ export const consumeRoutes: readonly Route[] = [
     method: 'PUT',
     path: '/streams/{stream}/credit',
     id: 'addCredit',
-    tag,
+    tag: 'Batches',
     summary: 'Raises what a stream may deliver, counted from its beginning.',
     body: {
       [JSON_TYPE]: {
@@ -113,7 +106,7 @@ export const consumeRoutes: readonly Route[] = [
     method: 'DELETE',
     path: '/streams/{stream}',
     id: 'endStream',
-    tag,
+    tag: 'Batches',
     summary: 'Ends a stream; what is not on its way yet is given back.',
     answers: { 204: NOTHING },
     async handle(context) {
@@ -125,8 +118,8 @@ export const consumeRoutes: readonly Route[] = [
     method: 'DELETE',
     path: '/topics/{topic}/groups/{group}/receives/{consumer}/{id}',
     id: 'endReceive',
-    tag,
-    summary: 'Ends a receive that still waits: what clients of this package send when a wait is given up.',
+    tag: 'Batches',
+    summary: 'Ends a receive that still waits.',
     answers: { 204: NOTHING },
     async handle(context) {
       const { group, consumer } = context.params as { group: string; consumer: string }
@@ -139,8 +132,8 @@ export const consumeRoutes: readonly Route[] = [
     method: 'POST',
     path: '/topics/{topic}/groups/{group}/settle',
     id: 'settle',
-    tag,
-    summary: 'Ends or extends leases: what clients of this package send.',
+    tag: 'Batches',
+    summary: 'Ends or extends leases of several partitions.',
     body: { [WIRE_TYPE]: undefined },
     answers: { 200: { description: 'Which leases were lost before.', content: { [WIRE_TYPE]: undefined } } },
     async handle(context) {
@@ -296,11 +289,15 @@ function settleRoute(
           leases: { type: 'array', items: { type: 'string', maxLength: 512 }, minItems: 1, maxItems: MOST },
           ...properties,
         },
+        examples: [{ leases: ['…'] }],
       },
     },
     answers: {
       204: NOTHING,
-      409: answer('Some leases were lost before: `lost` names them. The others are settled.'),
+      409: {
+        description: 'Some leases were lost before: `lost` names them. The others are settled.',
+        content: { [PROBLEM_TYPE]: LOST },
+      },
     },
     handle: (context) => settleMessages(context, outcome),
   }
@@ -316,10 +313,17 @@ interface SettleInput {
 async function settleMessages(context: Context, outcome: SettleOutcome): Promise<HttpResponse> {
   const input = (await context.json()) as SettleInput
   const leases = [...new Set(input.leases)].map((text) => ({ text, ...parseLease(text) }))
+  const current = await topicIdOf(context)
+  const { group } = groupNameOf(context)
   const delay = outcome === 'extend' ? (input.duration ?? LEASE) : input.delay
   const lost: string[] = []
   const shares = new Map<string, typeof leases>()
   for (const lease of leases) {
+    // Of a topic that was made again under the name, or of another one.
+    if (lease.topicId !== current) {
+      lost.push(lease.text)
+      continue
+    }
     const key = `${lease.topicId}~${lease.generation}~${lease.consumer}`
     shares.set(key, [...(shares.get(key) ?? []), lease])
   }
@@ -331,7 +335,7 @@ async function settleMessages(context: Context, outcome: SettleOutcome): Promise
         return { partition, token, outcome, ranges: [offset, offset + 1], delay, reason: input.reason }
       })
       const number = requestNumber(context, outcome, delay, sorted)
-      const request = { topicId, group: context.params.group!, generation, consumer, number, settlements }
+      const request = { topicId, group, generation, consumer, number, settlements }
       const response = await context.service.settle(request, context.call)
       response.lost.forEach((ranges, at) => {
         if (ranges.length > 0) lost.push(sorted[at]!.text)
@@ -339,15 +343,13 @@ async function settleMessages(context: Context, outcome: SettleOutcome): Promise
     }),
   )
   if (lost.length === 0) return noContent()
+  const some =
+    leases.length === 1 ? 'The lease was lost' : `${lost.length} of ${leases.length} leases were lost`
   const error = new PortalError(
     'LEASE_LOST',
-    `${lost.length} of ${leases.length} leases were lost: they took too long, or the group was moved. Their messages are delivered again.`,
+    `${some}: it took too long, was settled before, or the group was moved. What is not settled is delivered again.`,
   )
-  const { code, message: detail, retriable } = error
-  return {
-    ...json({ code, status: 409, detail, retriable, lost }, 409),
-    headers: { 'content-type': 'application/problem+json' },
-  }
+  return toProblem(error, { fields: { lost } })
 }
 
 /** The same for the same request sent again: it is answered as it was the first time. */

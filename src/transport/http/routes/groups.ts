@@ -2,8 +2,9 @@ import { PortalError } from '../../../core/errors.js'
 import type { AskedGroupSettings, GroupPatch, GroupStart } from '../../../protocol/groups.js'
 import { json, noContent } from '../exchange.js'
 import type { Context, Route } from '../route.js'
+import { EXPLANATION, GROUP, GROUP_SUMMARY, JOINED } from './answer-schemas.js'
 import { groupNameOf, toPosition, topicNameOf } from './names.js'
-import { answer, COUNT, GROUP_SETTINGS, JSON_TYPE, NOTHING, POSITION } from './schemas.js'
+import { answer, COUNT, GROUP_SETTINGS, JSON_TYPE, NOTHING, POSITION, record } from './schemas.js'
 
 const tag = 'Groups'
 
@@ -25,7 +26,7 @@ export const groupRoutes: readonly Route[] = [
     id: 'listGroups',
     tag,
     summary: 'The groups of a topic, by name, with their lag.',
-    answers: { 200: answer('The groups.') },
+    answers: { 200: answer('The groups.', record({ groups: { type: 'array', items: GROUP_SUMMARY } })) },
     handle: async (context) =>
       json({ groups: await context.service.listGroups({ topic: topicNameOf(context) }, context.call) }),
   },
@@ -36,7 +37,7 @@ export const groupRoutes: readonly Route[] = [
     tag,
     summary:
       "A group's settings, and for each partition its floor, lag, messages in flight, retrying, members.",
-    answers: { 200: answer('The group.') },
+    answers: { 200: answer('The group.', GROUP) },
     handle: async (context) => json(await context.service.describeGroup(groupNameOf(context), context.call)),
   },
   {
@@ -54,9 +55,10 @@ export const groupRoutes: readonly Route[] = [
           ...JOIN,
           create: { type: 'boolean', description: 'false: a group that is not there is not made.' },
         },
+        examples: [{ maxDeliveries: 3, from: 'latest' }],
       },
     },
-    answers: { 200: answer("The topic's id and partitions, the group's generation and settings.") },
+    answers: { 200: answer("The topic's id and partitions, the group's generation and settings.", JOINED) },
     async handle(context) {
       const { from, create = true, ...settings } = ((await context.json()) ?? {}) as JoinInput
       return json(await join(context, settings, from, create))
@@ -77,9 +79,10 @@ export const groupRoutes: readonly Route[] = [
           backoff: GROUP_SETTINGS.backoff!,
           deadLetter: GROUP_SETTINGS.deadLetter!,
         },
+        examples: [{ maxDeliveries: 10 }],
       },
     },
-    answers: { 200: answer('The group as it is now.') },
+    answers: { 200: answer('The group as it is now.', GROUP) },
     async handle(context) {
       const patch = (await context.json()) as GroupPatch
       return json(await context.service.updateGroup({ ...groupNameOf(context), patch }, context.call))
@@ -133,6 +136,7 @@ export const groupRoutes: readonly Route[] = [
         required: ['to'],
         additionalProperties: false,
         properties: { to: POSITION },
+        examples: [{ to: 'earliest' }],
       },
     },
     answers: { 204: NOTHING },
@@ -149,7 +153,7 @@ export const groupRoutes: readonly Route[] = [
     tag,
     summary: 'Why a message is not delivered to a group, in words.',
     query: { partition: COUNT, offset: COUNT },
-    answers: { 200: answer('A state, a sentence, and when it changes by itself.') },
+    answers: { 200: answer('A state, a sentence, and when it changes by itself.', EXPLANATION) },
     async handle(context) {
       const { partition = 0, offset = 0 } = context.query as { partition?: number; offset?: number }
       return json(await context.service.explain({ ...groupNameOf(context), partition, offset }, context.call))

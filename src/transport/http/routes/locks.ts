@@ -1,6 +1,7 @@
 import { checkName } from '../../../core/names.js'
 import { json, noContent } from '../exchange.js'
 import type { Context, Route } from '../route.js'
+import { LOCK_GRANT } from './answer-schemas.js'
 import { numberOf } from './names.js'
 import { answer, JSON_TYPE, NOTHING, POSITIVE, WAIT } from './schemas.js'
 
@@ -26,10 +27,11 @@ export const lockRoutes: readonly Route[] = [
           },
           wait: WAIT,
         },
+        examples: [{ ttl: 10_000, wait: 5_000 }],
       },
     },
     answers: {
-      200: answer('Its token.'),
+      200: answer('Its token.', LOCK_GRANT),
       204: { description: 'Somebody else had it to the end of the wait.' },
     },
     async handle(context) {

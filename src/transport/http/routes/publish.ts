@@ -11,25 +11,13 @@ import { binary, type HttpResponse, json } from '../exchange.js'
 import { MESSAGE_INPUT, type MessageInput, toRecordInput } from '../message-json.js'
 import { unpack } from '../packing.js'
 import type { Context, Route } from '../route.js'
-import { checkSchema, type Schema } from '../schema.js'
+import { checkSchema } from '../schema.js'
+import { REFUSED, SENT } from './answer-schemas.js'
 import { topicNameOf } from './names.js'
-import { answer, COUNT, JSON_TYPE, NDJSON_TYPE } from './schemas.js'
+import { answer, COUNT, JSON_TYPE, NDJSON_TYPE, record } from './schemas.js'
 
 const tag = 'Messages'
 const MOST = 10_000
-
-const SENT: Schema = {
-  type: 'object',
-  properties: {
-    partition: { type: 'integer' },
-    offset: { type: 'integer' },
-    timestamp: { type: 'integer' },
-    duplicate: {
-      type: 'boolean',
-      description: 'One with this id was stored before: the offset is that one’s.',
-    },
-  },
-}
 
 export const publishRoutes: readonly Route[] = [
   {
@@ -56,14 +44,20 @@ export const publishRoutes: readonly Route[] = [
             properties: { messages: { type: 'array', items: MESSAGE_INPUT, minItems: 1, maxItems: MOST } },
           },
         ],
+        examples: [{ value: { celsius: 21.4 }, key: 'sensor-1' }],
       },
       [NDJSON_TYPE]: MESSAGE_INPUT,
       'text/plain': { type: 'string' },
       '*/*': undefined,
     },
     answers: {
-      201: answer('Where the message is stored; for several, `{"messages": […]}`, in their order.', SENT),
-      207: answer('Some could not be stored: `error` says why, in their places.'),
+      201: answer('Where the message is stored; for several, `{"messages": […]}`, in their order.', {
+        anyOf: [SENT, record({ messages: { type: 'array', items: SENT } })],
+      }),
+      207: answer(
+        'Some could not be stored: `error` says why, in their places.',
+        record({ messages: { type: 'array', items: { anyOf: [SENT, REFUSED] } } }),
+      ),
     },
     handle: publish,
   },
@@ -71,8 +65,8 @@ export const publishRoutes: readonly Route[] = [
     method: 'POST',
     path: '/messages',
     id: 'produce',
-    tag,
-    summary: 'Stores record batches of several partitions: what clients of this package send.',
+    tag: 'Batches',
+    summary: 'Stores record batches of several partitions.',
     body: { [WIRE_TYPE]: undefined },
     answers: { 200: { description: 'An outcome for each batch.', content: { [WIRE_TYPE]: undefined } } },
     async handle(context) {
@@ -109,7 +103,7 @@ async function readInputs(
 ): Promise<{ readonly inputs: readonly MessageInput[]; readonly isOne: boolean }> {
   if (context.type === JSON_TYPE) {
     const body = (await context.json()) as MessageInput & { readonly messages?: readonly MessageInput[] }
-    if (body.messages) return { inputs: body.messages, isOne: false }
+    if (body.messages) return { inputs: withDefaults(body.messages, context), isOne: false }
     return { inputs: [{ ...(context.query as Partial<MessageInput>), ...body }], isOne: true }
   }
   if (context.type === 'application/x-www-form-urlencoded') {
@@ -119,9 +113,19 @@ async function readInputs(
     )
   }
   const bytes = await context.bytes()
-  if (context.type === NDJSON_TYPE) return { inputs: readLines(bytes), isOne: false }
+  if (context.type === NDJSON_TYPE) return { inputs: withDefaults(readLines(bytes), context), isOne: false }
   const value = context.type.startsWith('text/') ? decodeText(bytes) : bytes
   return { inputs: [{ ...(context.query as Partial<MessageInput>), value }], isOne: true }
+}
+
+/** What the query says holds for all that say nothing else; an id is one message's own. */
+function withDefaults(inputs: readonly MessageInput[], { query }: Context): readonly MessageInput[] {
+  const { id, ...defaults } = query as Partial<MessageInput>
+  if (id === undefined) return inputs.map((input) => ({ ...defaults, ...input }))
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    'One id cannot stand for several messages: give each its own, in the body.',
+  )
 }
 
 function readLines(bytes: Uint8Array): MessageInput[] {

@@ -7,14 +7,15 @@ import { binary, type HttpResponse, json } from '../exchange.js'
 import { follow } from '../follow.js'
 import { MESSAGE_OUTPUT, toMessageOutput } from '../message-json.js'
 import type { Context, Route } from '../route.js'
+import { OFFSET } from './answer-schemas.js'
 import { numberOf, toPosition, topicIdOf, topicNameOf } from './names.js'
-import { answer, COUNT, JSON_TYPE, POSITION_TEXT, POSITIVE, WAIT } from './schemas.js'
+import { answer, COUNT, JSON_TYPE, POSITION_TEXT, POSITIVE, record, WAIT } from './schemas.js'
 
 const tag = 'Messages'
 const EVENTS_TYPE = 'text/event-stream'
 const MOST = 10_000
 /** Bytes of records in one answer; it ends after them, whatever the limit. */
-const MOST_BYTES = 16 << 20
+const MOST_BYTES = 8 << 20
 
 export const readRoutes: readonly Route[] = [
   {
@@ -24,26 +25,33 @@ export const readRoutes: readonly Route[] = [
     tag,
     summary: 'Reads messages without settling anything; as server-sent events it follows what comes.',
     description:
-      'As `text/event-stream` it sends every message from `from` on (default: latest), of one partition or all, until the caller leaves; `Last-Event-ID` goes on where it left.',
+      'It begins at `from` (default: earliest). As `text/event-stream` it sends every message from `from` on (default: latest), of one partition or all, until the caller leaves; `Last-Event-ID` goes on where it left.',
     query: {
       from: POSITION_TEXT,
       partition: { ...COUNT, description: 'Default: 0; when following, all.' },
       limit: { ...POSITIVE, maximum: MOST, description: 'The most messages in the answer. Default: 100.' },
       wait: WAIT,
     },
+    headers: {
+      'Last-Event-ID': {
+        type: 'string',
+        description: 'The id of the last event that arrived: follows on from there.',
+      },
+    },
     answers: {
       200: {
         description: 'The messages, and the offset to go on from.',
         content: {
-          [JSON_TYPE]: {
-            type: 'object',
-            properties: {
-              messages: { type: 'array', items: MESSAGE_OUTPUT },
-              nextOffset: { type: 'integer' },
-              endOffset: { type: 'integer', description: 'The offset that the next message will get.' },
-            },
+          [JSON_TYPE]: record({
+            messages: { type: 'array', items: MESSAGE_OUTPUT },
+            partition: COUNT,
+            nextOffset: { ...COUNT, description: 'Give it as `from` to read on.' },
+            endOffset: { ...COUNT, description: 'The offset that the next message will get.' },
+          }),
+          [EVENTS_TYPE]: {
+            type: 'string',
+            description: 'Events whose `data` is a message, and whose `id` says where to go on.',
           },
-          [EVENTS_TYPE]: { type: 'string' },
         },
       },
     },
@@ -54,8 +62,8 @@ export const readRoutes: readonly Route[] = [
     method: 'GET',
     path: '/topics/{topic}/partitions/{partition}/messages',
     id: 'read',
-    tag,
-    summary: 'Record batches from an offset on: what clients of this package read.',
+    tag: 'Batches',
+    summary: 'Record batches from an offset on.',
     query: { offset: COUNT, maxBytes: POSITIVE, wait: WAIT },
     answers: { 200: { description: 'The batches.', content: { [WIRE_TYPE]: undefined } } },
     async handle(context) {
@@ -72,7 +80,7 @@ export const readRoutes: readonly Route[] = [
     tag,
     summary: 'The offset that a position stands for.',
     query: { at: POSITION_TEXT },
-    answers: { 200: answer('The offset.') },
+    answers: { 200: answer('The offset.', OFFSET) },
     async handle(context) {
       const topicId = await topicIdOf(context)
       const partition = numberOf(context, 'partition')
@@ -114,7 +122,7 @@ async function readMessages(context: Context): Promise<HttpResponse> {
     const isOver =
       next === at || next >= response.endOffset || messages.length >= limit || bytes >= MOST_BYTES
     at = next
-    if (isOver) return json({ messages, nextOffset: at, endOffset: response.endOffset })
+    if (isOver) return json({ messages, partition, nextOffset: at, endOffset: response.endOffset })
   }
 }
 
@@ -146,7 +154,12 @@ async function followMessages(context: Context): Promise<HttpResponse> {
     partition === undefined ? Array.from({ length: route.partitions }, (_, one) => one) : [partition]
   const starts = new Map<number, number>()
   for (const one of partitions) {
-    const position: Position = resumed.has(one) ? { offset: resumed.get(one)! } : at
+    // One that the id does not name was added since.
+    const position: Position = resumed.has(one)
+      ? { offset: resumed.get(one)! }
+      : resumed.size > 0
+        ? 'earliest'
+        : at
     const { offset } = await service.findOffset(
       { topicId: route.topicId, partition: one, at: position },
       call,
@@ -156,7 +169,7 @@ async function followMessages(context: Context): Promise<HttpResponse> {
   return {
     status: 200,
     headers: { 'content-type': EVENTS_TYPE, 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
-    body: follow(service, route.topicId, starts, request.signal),
+    body: follow(service, route.topicId, starts, call),
   }
 }
 

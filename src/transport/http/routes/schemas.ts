@@ -1,3 +1,4 @@
+import { ERROR_CODES } from '../../../core/errors.js'
 import type { Answer } from '../route.js'
 import type { Schema } from '../schema.js'
 
@@ -28,7 +29,15 @@ export const POSITION_TEXT: Schema = {
   maxLength: 64,
   description: 'An offset, earliest, latest, or a time in ISO 8601.',
 }
-export const OBJECT: Schema = { type: 'object' }
+
+/** An object of these properties, all there but those named, and no others. */
+export function record(
+  properties: Readonly<Record<string, Schema>>,
+  optional: readonly string[] = [],
+): Schema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name))
+  return { type: 'object', required, additionalProperties: false, properties }
+}
 
 export const RETENTION: Schema = {
   type: 'object',
@@ -58,10 +67,17 @@ export const TOPIC_SETTINGS: Readonly<Record<string, Schema>> = {
 }
 
 export const GROUP_SETTINGS: Readonly<Record<string, Schema>> = {
-  order: { enum: ['none'] },
-  maxDeliveries: { type: 'integer', minimum: 1, maximum: 1_000 },
+  order: { enum: ['none'], description: 'Whoever asks gets any message that is free.' },
+  maxDeliveries: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 1_000,
+    description: 'Failures after which a message is dead. Default: 5.',
+  },
   backoff: {
     type: 'object',
+    description:
+      'How long a failed message waits: initial × factor^(failures − 1) ms, at most max, ± jitter.',
     additionalProperties: false,
     properties: {
       initial: { type: 'number', minimum: 0 },
@@ -70,11 +86,24 @@ export const GROUP_SETTINGS: Readonly<Record<string, Schema>> = {
       jitter: { type: 'number', minimum: 0, maximum: 1 },
     },
   },
-  deadLetter: { anyOf: [{ type: 'string' }, { enum: [false] }] },
+  deadLetter: {
+    anyOf: [{ type: 'string' }, { enum: [false] }],
+    description: 'The topic of the dead. Default: `<topic>.dead`. false: they are discarded.',
+  },
 }
 
+/** An error, by RFC 9457. */
+export const PROBLEM: Schema = record({
+  type: { type: 'string' },
+  title: { type: 'string' },
+  status: { type: 'integer' },
+  detail: { type: 'string', description: 'What happened, and what to do.' },
+  code: { enum: ERROR_CODES, description: 'Never changes its meaning.' },
+  retriable: { type: 'boolean', description: 'Whether the same request may succeed later.' },
+})
+
 /** An answer in JSON. */
-export function answer(description: string, schema: Schema = OBJECT): Answer {
+export function answer(description: string, schema: Schema): Answer {
   return { description, content: { [JSON_TYPE]: schema } }
 }
 

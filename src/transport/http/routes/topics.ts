@@ -2,8 +2,18 @@ import { checkTopicName } from '../../../core/names.js'
 import type { TopicConfig, TopicPatch } from '../../../protocol/topics.js'
 import { json, noContent } from '../exchange.js'
 import type { Route } from '../route.js'
+import { ROUTE, TOPIC, TOPIC_SUMMARY } from './answer-schemas.js'
 import { topicNameOf } from './names.js'
-import { answer, JSON_TYPE, LONGEST_WAIT, NOTHING, POSITIVE, TOPIC_SETTINGS, WAIT } from './schemas.js'
+import {
+  answer,
+  JSON_TYPE,
+  LONGEST_WAIT,
+  NOTHING,
+  POSITIVE,
+  record,
+  TOPIC_SETTINGS,
+  WAIT,
+} from './schemas.js'
 
 const tag = 'Topics'
 const CONFIG = { partitions: POSITIVE, replicas: POSITIVE, minInSync: POSITIVE, ...TOPIC_SETTINGS }
@@ -15,7 +25,12 @@ export const topicRoutes: readonly Route[] = [
     id: 'listTopics',
     tag,
     summary: 'All topics, by name.',
-    answers: { 200: answer('The topics that the caller may do something with.') },
+    answers: {
+      200: answer(
+        'The topics that the caller may do something with.',
+        record({ topics: { type: 'array', items: TOPIC_SUMMARY } }),
+      ),
+    },
     handle: async ({ service, call }) => json({ topics: await service.listTopics(call) }),
   },
   {
@@ -30,9 +45,10 @@ export const topicRoutes: readonly Route[] = [
         required: ['name'],
         additionalProperties: false,
         properties: { name: { type: 'string' }, ...CONFIG },
+        examples: [{ name: 'orders', partitions: 4 }],
       },
     },
-    answers: { 201: answer('The topic.') },
+    answers: { 201: answer('The topic.', TOPIC) },
     async handle(context) {
       const { name, ...config } = (await context.json()) as { name: string } & Partial<TopicConfig>
       const topic = await context.service.createTopic({ name: checkTopicName(name), config }, context.call)
@@ -45,7 +61,7 @@ export const topicRoutes: readonly Route[] = [
     id: 'describeTopic',
     tag,
     summary: "A topic's configuration, and for each partition its leader, offsets, messages and bytes.",
-    answers: { 200: answer('The topic.') },
+    answers: { 200: answer('The topic.', TOPIC) },
     handle: async (context) =>
       json(await context.service.describeTopic({ name: topicNameOf(context) }, context.call)),
   },
@@ -55,8 +71,15 @@ export const topicRoutes: readonly Route[] = [
     id: 'updateTopic',
     tag,
     summary: 'Changes the retention, the largest message or the deduplication; null takes a limit away.',
-    body: { [JSON_TYPE]: { type: 'object', additionalProperties: false, properties: TOPIC_SETTINGS } },
-    answers: { 200: answer('The topic as it is now.') },
+    body: {
+      [JSON_TYPE]: {
+        type: 'object',
+        additionalProperties: false,
+        properties: TOPIC_SETTINGS,
+        examples: [{ retention: { age: 86_400_000 } }],
+      },
+    },
+    answers: { 200: answer('The topic as it is now.', TOPIC) },
     async handle(context) {
       const patch = (await context.json()) as TopicPatch
       return json(await context.service.updateTopic({ name: topicNameOf(context), patch }, context.call))
@@ -86,9 +109,10 @@ export const topicRoutes: readonly Route[] = [
         required: ['partitions'],
         additionalProperties: false,
         properties: { partitions: POSITIVE },
+        examples: [{ partitions: 8 }],
       },
     },
-    answers: { 200: answer('The topic as it is now.') },
+    answers: { 200: answer('The topic as it is now.', TOPIC) },
     async handle(context) {
       const { partitions } = (await context.json()) as { partitions: number }
       return json(
@@ -106,7 +130,7 @@ export const topicRoutes: readonly Route[] = [
       create: { type: 'boolean', description: 'Make it with the defaults if it is missing.' },
       wait: { ...WAIT, maximum: LONGEST_WAIT },
     },
-    answers: { 200: answer('Its id, and how many partitions it has.') },
+    answers: { 200: answer('Its id, and how many partitions it has.', ROUTE) },
     async handle(context) {
       const { create, wait } = context.query as { create?: boolean; wait?: number }
       return json(await context.service.findTopic({ name: topicNameOf(context), create, wait }, context.call))
