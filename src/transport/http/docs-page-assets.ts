@@ -69,6 +69,7 @@ function find() {
   for (const section of document.querySelectorAll('section')) section.hidden = !section.querySelector('details:not([hidden])')
   for (const list of document.querySelectorAll('nav ul')) list.hidden = list.previousElementSibling.hidden = !list.querySelector('li:not([hidden])')
   nothing.hidden = found > 0
+  document.querySelector('header').hidden = words.length > 0
 }
 function show() {
   const item = document.getElementById(decodeURIComponent(location.hash.slice(1)))

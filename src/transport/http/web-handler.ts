@@ -120,7 +120,7 @@ async function handle(
     path: pathname.slice(basePath.length) || '/',
     query: searchParams,
     header: (name) => request.headers.get(name) ?? undefined,
-    body: (limit) => readBody(request, limit),
+    body: (limit, onBytes) => readBody(request, limit, onBytes),
     signal,
     peer: { address: undefined },
   }
@@ -138,7 +138,11 @@ function located(headers: HttpResponse['headers'], basePath: string): Record<str
   return location === undefined ? { ...headers } : { ...headers, location: basePath + location }
 }
 
-async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+async function readBody(
+  request: Request,
+  limit: number,
+  onBytes: (count: number) => void = () => {},
+): Promise<Uint8Array> {
   if (Number(request.headers.get('content-length') ?? 0) > limit) throw bodyTooLong(limit)
   if (request.bodyUsed) throw bodyReadBefore()
   if (request.body === null) return new Uint8Array()
@@ -151,6 +155,7 @@ async function readBody(request: Request, limit: number): Promise<Uint8Array> {
     })
     if (done) return concatenate(chunks, length)
     length += value.length
+    onBytes(value.length)
     if (length > limit) {
       reader.cancel().catch(() => {})
       throw bodyTooLong(limit)

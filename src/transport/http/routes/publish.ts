@@ -169,7 +169,7 @@ function cutBatches(
 ): CutBatches {
   const batches: ProduceBatch[] = []
   const places: number[][] = []
-  const open = new Map<number, { builder: RecordBatchBuilder; places: number[] }>()
+  const open = new Map<number, { builder: RecordBatchBuilder; places: number[]; isAlone: boolean }>()
   const close = (partition: number) => {
     const batch = open.get(partition)
     if (!batch) return
@@ -181,9 +181,11 @@ function cutBatches(
   records.forEach((record, place) => {
     const partition = choosePartition(topic, inputs[place]!, any)
     let batch = open.get(partition)
-    if (!batch?.builder.tryAppend(record)) {
+    // A batch is refused as a whole: one that may be too large takes no neighbour along.
+    const isAlone = mayExceed(topic.maxMessageBytes, record)
+    if (isAlone || batch?.isAlone || !batch?.builder.tryAppend(record)) {
       close(partition)
-      batch = { builder: new RecordBatchBuilder(runtime.crc32), places: [] }
+      batch = { builder: new RecordBatchBuilder(runtime.crc32), places: [], isAlone }
       batch.builder.tryAppend(record)
       open.set(partition, batch)
     }
@@ -191,6 +193,13 @@ function cutBatches(
   })
   for (const partition of open.keys()) close(partition)
   return { batches, places }
+}
+
+/** Whether a record, whose encoding takes three bytes a character at most, could pass the limit. */
+function mayExceed(limit: number, { value, key, id, headers = {} }: RecordInput): boolean {
+  let most = 64 + 3 * (value.length + (key?.length ?? 0) + (id?.length ?? 0))
+  for (const [name, text] of Object.entries(headers)) most += 16 + 3 * (name.length + text.length)
+  return most > limit
 }
 
 function choosePartition(topic: TopicRoute, input: MessageInput, any: number): number {
