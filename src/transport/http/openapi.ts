@@ -82,6 +82,9 @@ const PATH_PARAMETERS: Readonly<Record<string, Schema>> = {
   group: { type: 'string', description: "A group's name; the rule is that of topics." },
   lock: { type: 'string', description: "A lock's name; the rule is that of topics." },
   partition: { type: 'integer', minimum: 0, description: 'A partition: 0, 1, 2, …' },
+  stream: { type: 'string', description: 'The name that a client gave its stream.' },
+  consumer: { type: 'string', description: 'Who receives.' },
+  id: { type: 'integer', minimum: 0, description: 'The number that a client gave its receive.' },
   token: { type: 'integer', minimum: 0, description: 'The token that taking the lock gave.' },
 }
 

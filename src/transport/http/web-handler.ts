@@ -182,7 +182,7 @@ function toBody(answer: HttpResponse, caller: AbortController): Body {
   if (body === undefined) return null
   if (typeof body === 'string' || body instanceof Uint8Array)
     return undo === undefined ? (body as Body) : undoneUnread(encode(body), undo, caller.signal)
-  return streamed(body, caller)
+  return streamed(body, undo, caller)
 }
 
 /**
@@ -221,6 +221,7 @@ function undoneUnread(bytes: Uint8Array, undo: () => void, signal: AbortSignal):
 /** What goes on until the caller leaves: by its signal, or by reading no more. */
 function streamed(
   body: AsyncIterable<string> | AsyncIterable<Uint8Array>,
+  undo: (() => void) | undefined,
   caller: AbortController,
 ): ReadableStream<Uint8Array> {
   const pieces = body[Symbol.asyncIterator]()
@@ -233,6 +234,7 @@ function streamed(
       },
       async cancel() {
         caller.abort(new PortalError('ABORTED', 'The caller has gone.'))
+        undo?.()
         await pieces.return?.()
       },
     },

@@ -174,20 +174,33 @@ async function streamBatches(context: Context): Promise<HttpResponse> {
   const first = await answers.next()
   const giveUp = (response: ReceiveResponse) =>
     giveBack(context, request.topicId, request.group, request.generation, request.consumer, response)
-  const body = frames(first.done ? EMPTY : first.value, answers, giveUp)
-  return { status: 200, headers: { 'content-type': WIRE_TYPE, 'x-accel-buffering': 'no' }, body }
+  const opening = first.done ? EMPTY : first.value
+  // Frames that nobody begins to take cannot give back by themselves.
+  let isBegun = false
+  const begin = () => {
+    isBegun = true
+    return opening
+  }
+  return {
+    status: 200,
+    headers: { 'content-type': WIRE_TYPE, 'x-accel-buffering': 'no' },
+    body: frames(begin, answers, giveUp),
+    undo: () => {
+      if (!isBegun) giveUp(opening)
+    },
+  }
 }
 
 const EMPTY: ReceiveResponse = { deliveries: [] }
 
 /** Each answer as a frame; one that was not taken is given back. */
 async function* frames(
-  first: ReceiveResponse,
+  begin: () => ReceiveResponse,
   answers: AsyncIterator<ReceiveResponse>,
   giveUp: (response: ReceiveResponse) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    for (let response: ReceiveResponse | undefined = first; response !== undefined; ) {
+    for (let response: ReceiveResponse | undefined = begin(); response !== undefined; ) {
       let isTaken = false
       try {
         yield encodeAnswerFrame(response)
