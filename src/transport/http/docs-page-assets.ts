@@ -53,11 +53,23 @@ td p{margin:0}
 @media(max-width:52rem){body{display:block}nav{position:static;height:auto;border:0}nav h2,nav ul{display:none}main{padding:1.25rem 1rem}summary span{padding-left:0}th{width:7rem}}
 `
 
-/** Searches in everything that is said of an operation; opens the one that a link names. */
+/** Lists the operations at the side; searches in everything that is said of an operation; opens the one that a link names. */
 export const SCRIPT = `
 const search = document.getElementById('search'), nothing = document.getElementById('nothing')
 const items = [...document.querySelectorAll('details')].map((item) => [item, (item.id + ' ' + item.textContent).toLowerCase()])
-const links = new Map([...document.querySelectorAll('nav li')].map((link) => [link.firstChild.hash.slice(1), link]))
+const links = new Map()
+for (const section of document.querySelectorAll('section')) {
+  const list = document.createElement('ul')
+  for (const item of section.querySelectorAll('details')) {
+    const line = document.createElement('li'), link = document.createElement('a'), method = item.querySelector('summary b')
+    link.href = '#' + item.id
+    link.append(...(method ? [method.cloneNode(true)] : []), item.id.replace('shape-', ''))
+    line.append(link)
+    list.append(line)
+    links.set(item.id, line)
+  }
+  document.querySelector('nav').append(section.querySelector('h2').cloneNode(true), list)
+}
 function find() {
   const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean)
   let found = 0

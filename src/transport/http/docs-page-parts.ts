@@ -46,7 +46,7 @@ function count(value: number): string {
   return value.toLocaleString('en')
 }
 
-export function linkTo(shape: string): string {
+function linkTo(shape: string): string {
   return `<a href="#shape-${shape}">${shape}</a>`
 }
 

@@ -1,6 +1,6 @@
 import { exampleOf } from './curl-example.js'
 import { SCRIPT, STYLE } from './docs-page-assets.js'
-import { linkTo, properties, row, table, toHtml, toText, typeOf } from './docs-page-parts.js'
+import { properties, row, table, toHtml, toText, typeOf } from './docs-page-parts.js'
 import type { Content, OpenApi, Operation, Parameter, Reference, Response } from './openapi.js'
 
 interface Place {
@@ -28,11 +28,6 @@ export function docsPage(api: OpenApi): string {
 <nav aria-label="Operations">
 <a class="home" href="#top">${toText(title)}<small>${toText(version)}</small></a>
 <input id="search" type="search" placeholder="Search: press /" aria-label="Search" autocomplete="off" spellcheck="false">
-${api.tags.map(({ name }) => links(name, places.filter(isOf(name)).map(linkOf))).join('')}
-${links(
-  'Shapes',
-  shapes.map(([name]) => `<li>${linkTo(name)}`),
-)}
 </nav>
 <main id="top">
 <header>
@@ -74,14 +69,6 @@ function isOf(tag: string): (place: Place) => boolean {
 function pathParameters(places: readonly Place[]): Parameter[] {
   const all = places.flatMap(({ operation }) => operation.parameters ?? [])
   return [...new Map(all.filter((one) => one.in === 'path').map((one) => [one.name, one])).values()]
-}
-
-function links(heading: string, list: readonly string[]): string {
-  return `<h2>${toText(heading)}</h2><ul>${list.join('')}</ul>\n`
-}
-
-function linkOf({ method, operation: { operationId } }: Place): string {
-  return `<li><a href="#${operationId}">${badge(method)}${operationId}</a>`
 }
 
 function section(tag: string, description: string, places: readonly Place[], base: string): string {
