@@ -293,7 +293,7 @@ describe('createHandler', () => {
     const broker = await openBroker({ directory: ':memory:', transport: http({ port: 0 }) })
     const remote = connect(broker.url!)
     onTestFinished(() => remote.close())
-    const admit = async () => ({ principal: 'me', authorize: () => {}, done() {} }) as never
+    const admit = async () => ({ principal: 'me', authorize() {}, takeBody() {}, takeAnswer() {}, done() {} })
     const direct = restOf(broker, 'http://x.test', assembleHandler(broker, {}, { admit }))
     expect((await direct.ask('GET', '/topics')).status).toBe(200)
     const through = restOf(broker, 'http://x.test', assembleHandler(remote, {}, { admit }))
