@@ -64,7 +64,7 @@ describe.each([
       expect((body as unknown as Received).messages.map(({ value }) => value)).toEqual([1, 'two', 3, null])
     })
 
-    test('a thousand of 100 KB read back in several answers, none of them too long', async () => {
+    test('many of 100 KB read back in several answers, none of them too long', async () => {
       const rest = await open()
       const producer = new Producer(rest.broker)
       await producer.sendBatch(
@@ -75,7 +75,7 @@ describe.each([
       let answers = 0
       while (from < 200) {
         const { text, body } = await rest.ask('GET', `/topics/t/messages?from=${from}&limit=10000`)
-        expect(text.length).toBeLessThan(12 << 20)
+        expect(text.length).toBeLessThan(19_000_000)
         from = body.nextOffset as unknown as number
         answers++
       }

@@ -15,7 +15,7 @@ const tag = 'Messages'
 const EVENTS_TYPE = 'text/event-stream'
 const MOST = 10_000
 /** Bytes of records in one answer; it ends after them, whatever the limit. */
-const MOST_BYTES = 8 << 20
+const MOST_BYTES = 16 << 20
 
 export const readRoutes: readonly Route[] = [
   {
