@@ -289,6 +289,29 @@ describe('createHandler', () => {
       )
   })
 
+  test('lets in who has a token, and lets each do what the rules say', async () => {
+    const auth = {
+      tokens: [{ token: 'a-long-secret-of-sensors', principal: 'sensors' }],
+      rules: [{ principal: 'sensors', produce: ['temp_*'] }],
+    }
+    const handler = createHandler(await openBroker(), { auth })
+    const publish = async (topic: string, token?: string) => {
+      const request = new Request(`http://broker.test/topics/${topic}/messages`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
+        body: '{"value":1}',
+      })
+      return (await handler(request)).status
+    }
+    expect(await publish('temp_1')).toBe(401)
+    expect(await publish('temp_1', 'another')).toBe(401)
+    expect(await publish('orders', 'a-long-secret-of-sensors')).toBe(403)
+    expect(await publish('temp_1', 'a-long-secret-of-sensors')).toBe(201)
+  })
+
   test('lets in whom it is told to; rules per principal are kept by brokers, and not through connections', async () => {
     const broker = await openBroker({ directory: ':memory:', transport: http({ port: 0 }) })
     const remote = connect(broker.url!)

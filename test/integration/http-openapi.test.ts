@@ -73,17 +73,17 @@ describe('the description', () => {
   test('describes routes that others add, too', () => {
     const added: Route = {
       method: 'GET',
-      path: '/healthz',
-      id: 'health',
-      tag: 'Health',
+      path: '/weather',
+      id: 'weather',
+      tag: 'Weather',
       open: true,
       summary: 'Whether it lives.',
       answers: { 204: { description: 'It does.' } },
       handle: async () => ({ status: 204, headers: {}, body: undefined }),
     }
     const api = describeApi([...serviceRoutes, added])
-    expect(api.paths['/healthz']!.get!.operationId).toBe('health')
-    expect(api.tags.map(({ name }) => name)).toContain('Health')
+    expect(api.paths['/weather']!.get!.operationId).toBe('weather')
+    expect(api.tags.map(({ name }) => name)).toContain('Weather')
   })
 })
 
@@ -123,6 +123,10 @@ async function walk(rest: Rest): Promise<void> {
   await ask('GET', '/', 200)
   await ask('GET', '/openapi.json', 200)
   await ask('GET', '/docs', 200)
+  await ask('GET', '/healthz', 200)
+  await ask('GET', '/readyz', 200)
+  await ask('GET', '/metrics', 200)
+  await ask('GET', '/metrics?format=json', 200)
   await ask('POST', '/topics', 201, { name: 't', partitions: 2, retention: { age: 1e9, bytes: 1e9 } })
   await ask('POST', '/topics/t/messages', 201, { value: 1, key: 'k', headers: { a: 'b' }, partition: 0 })
   await ask('POST', '/topics/t/messages', 201, {

@@ -7,8 +7,11 @@ import {
   type Servable,
 } from '../../protocol/connection.js'
 import type { BrokerService } from '../../protocol/service.js'
+import { createAdmission } from './admission.js'
+import { type HttpAuth, resolveAuth } from './auth.js'
 import { createDispatcher, type DispatchOptions } from './dispatch.js'
 import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
+import { resolveLimits } from './limits.js'
 import { bodyReadBefore, bodyTooLong, toProblem, urlTooLong } from './problem.js'
 import { serviceRoutes } from './routes/routes.js'
 
@@ -17,6 +20,8 @@ export interface HandlerOptions {
   readonly basePath?: string | undefined
   /** The largest body of a request, in bytes. At least 1. @default 32 MiB */
   readonly maxBodyBytes?: number | undefined
+  /** Who may come in and do what, as in `http`. @default everybody that the server lets through may do everything */
+  readonly auth?: HttpAuth | undefined
   /** Requests that fail in unforeseen ways. @default the broker's logger */
   readonly logger?: Logger | undefined
 }
@@ -34,7 +39,8 @@ const MAX_URL = 4_096
 
 /**
  * Serves a broker, or what a connection leads to, wherever requests and responses of the web's standard are spoken: mount it in the server
- * that there is already. It never rejects: errors are answers. Who may come in is the server's to decide, before it calls the handler.
+ * that there is already. It never rejects: errors are answers. Who may come in is the server's to decide, before it calls
+ * the handler, or that of `auth`; web pages of other origins are the server's to refuse, too.
  *
  * Throws INVALID_ARGUMENT for options that cannot be.
  *
@@ -44,13 +50,18 @@ const MAX_URL = 4_096
  * export { handler as GET, handler as POST }                   // Next.js
  */
 export function createHandler(broker: Connection | Servable, options: HandlerOptions = {}): WebHandler {
-  return assembleHandler(broker, options)
+  const { auth, ...rest } = options
+  if (auth === undefined) return assembleHandler(broker, rest)
+  const { side } = serviceOf(broker)
+  const logger = options.logger ?? side.logger
+  const admit = createAdmission(resolveAuth(auth), resolveLimits(), { clock: side.runtime.clock, logger })
+  return assembleHandler(broker, rest, { admit })
 }
 
 /** @internal */
 export function assembleHandler(
   broker: Connection | Servable,
-  options: HandlerOptions,
+  options: Omit<HandlerOptions, 'auth'>,
   { admit }: HandlerParts = {},
 ): WebHandler {
   const { basePath, maxBodyBytes } = resolveOptions(options)
@@ -252,7 +263,7 @@ function resolveOptions(options: HandlerOptions): {
   readonly basePath: string
   readonly maxBodyBytes: number
 } {
-  const known = ['basePath', 'maxBodyBytes', 'logger']
+  const known = ['basePath', 'maxBodyBytes', 'auth', 'logger']
   for (const name of Object.keys(options)) {
     if (!known.includes(name))
       throw invalid(`createHandler knows no option ${name}. It knows: ${known.join(', ')}.`)

@@ -2,11 +2,13 @@ import { type ErrorCode, isPortalError, PortalError } from '../../../core/errors
 import { json } from '../exchange.js'
 import { toProblem } from '../problem.js'
 import type { Context, Route } from '../route.js'
-import { answer } from './schemas.js'
+import { answer, record } from './schemas.js'
 
 const tag = 'Operations'
 /** Between us and whoever asks nobody may keep an answer. */
 const FRESH = { 'cache-control': 'no-store' }
+
+const STATUS = record({ status: { enum: ['ok', 'ready'] } })
 
 /** Open to everybody, so they say no more than a code. */
 const REASONS: Partial<Record<ErrorCode, string>> = {
@@ -22,7 +24,7 @@ export const healthRoutes: readonly Route[] = [
     tag,
     summary: 'Whether the process serves. It needs no token.',
     open: true,
-    answers: { 200: answer('It does.') },
+    answers: { 200: answer('It does.', STATUS) },
     handle: async () => json({ status: 'ok' }, 200, FRESH),
   },
   {
@@ -33,7 +35,7 @@ export const healthRoutes: readonly Route[] = [
     summary:
       'Whether messages can be stored now: not while the broker closes, has failed or has no disk space. It needs no token.',
     open: true,
-    answers: { 200: answer('They can.'), 503: answer('They cannot: `code` says why.') },
+    answers: { 200: answer('They can.', STATUS) },
     handle: checkReady,
   },
 ]

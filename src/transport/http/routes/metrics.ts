@@ -2,7 +2,29 @@ import { json } from '../exchange.js'
 import { processMetrics } from '../process-metrics.js'
 import { formatPrometheus, PROMETHEUS_TYPE } from '../prometheus.js'
 import type { Route } from '../route.js'
-import { JSON_TYPE, OBJECT } from './schemas.js'
+import { JSON_TYPE, record } from './schemas.js'
+
+const FAMILIES = record({
+  families: {
+    type: 'array',
+    items: record({
+      name: { type: 'string' },
+      help: { type: 'string' },
+      type: { enum: ['counter', 'gauge', 'histogram'] },
+      samples: {
+        type: 'array',
+        items: record(
+          {
+            suffix: { type: 'string' },
+            labels: { type: 'object', additionalProperties: { type: 'string' } },
+            value: { type: 'number' },
+          },
+          ['suffix'],
+        ),
+      },
+    }),
+  },
+})
 
 export const metricsRoutes: readonly Route[] = [
   {
@@ -15,7 +37,7 @@ export const metricsRoutes: readonly Route[] = [
     answers: {
       200: {
         description: 'The metrics.',
-        content: { 'text/plain': { type: 'string' }, [JSON_TYPE]: OBJECT },
+        content: { 'text/plain': { type: 'string' }, [JSON_TYPE]: FAMILIES },
       },
     },
     async handle({ service, call, query, serverMetrics }) {
