@@ -4,7 +4,7 @@ import { storageWorkerBundle } from './test/setup/storage-worker.js'
 /** Folders of test/, each a project: `vitest run --project unit`. The limits are for a busy machine of 2 cores. */
 const projects = {
   /** One module at a time. */
-  unit: { testTimeout: 20_000 },
+  unit: { testTimeout: 60_000 },
   /** Every adapter against the suite of its interface. */
   conformance: { testTimeout: 30_000 },
   /** A whole broker, real disk, real processes. */
