@@ -196,6 +196,17 @@ describe('a lease', () => {
     expect(runtime.clock.monotonic() - start).toBeLessThan(10_000 + 1_000 * 1.2 + 100)
   })
 
+  test('is not extended by what is no duration: it is refused, and the broker goes on', async () => {
+    // Real time: virtual time would hand the caller an exception that nobody catches.
+    const broker = await openBroker({ directory: ':memory:' })
+    await sendNumbers(broker, 't', 1)
+    const message = await new Consumer(broker, 't').receive()
+    for (const wrong of [undefined, null, Number.NaN, 0, 86_400_001, '5', {}]) {
+      await expect(message.extend(wrong as number)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
+    await message.ack()
+  })
+
   test('extended lives on to the new end, not longer', async () => {
     const { broker, runtime } = await withMessages(1)
     const message = await runtime.runUntil(new Consumer(broker, 't', { lease: 1_000 }).receive())

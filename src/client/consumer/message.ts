@@ -114,7 +114,8 @@ export class Message<T = unknown> {
   /** Its lease ends `milliseconds` (1 to 86,400,000) from now. Rejects with LEASE_LOST if it has ended. */
   extend(milliseconds: number): Promise<void> {
     try {
-      durationOption('milliseconds', milliseconds, 0, { min: 1, max: 86_400_000 })
+      // `?? null`: it has no default.
+      durationOption('milliseconds', milliseconds ?? null, 0, { min: 1, max: 86_400_000 })
     } catch (error) {
       return Promise.reject(error)
     }
