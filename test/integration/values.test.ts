@@ -185,6 +185,17 @@ describe('keys, headers, timestamps', () => {
     expect(messages.map((message) => message.timestamp)).toEqual([sent.timestamp, 1_000, 2_000])
   })
 
+  test('a timestamp beyond the largest is refused before anything happens, for a topic not seen before too', async () => {
+    for (const timestamp of [2 ** 52, -(2 ** 52), Number.MAX_SAFE_INTEGER]) {
+      await expect(producer.send('far-times', 1, { timestamp })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('timestamp'),
+      })
+    }
+    const furthest = await producer.send('far-times', 1, { timestamp: 2 ** 52 - 1 })
+    expect(furthest).toMatchObject({ offset: 0, timestamp: 2 ** 52 - 1 })
+  })
+
   test('an option that is not known is refused, with its name and a near one', async () => {
     await expect(producer.send('x', 1, { header: {} } as never)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

@@ -1,4 +1,5 @@
 import { PortalError } from '../../core/errors.js'
+import { MAX_TIMESTAMP } from '../../core/record.js'
 import { checkOptionNames, describe, invalid } from '../options.js'
 
 /** What may be said of one message. */
@@ -93,8 +94,9 @@ function checkId(id: string | undefined): void {
 
 function checkTimestamp(timestamp: MessageOptions['timestamp']): void {
   if (timestamp === undefined) return
-  if (Number.isSafeInteger(timestamp instanceof Date ? timestamp.getTime() : timestamp)) return
-  throw wrong('timestamp', 'a Date or whole milliseconds since the Unix epoch', timestamp)
+  const time = timestamp instanceof Date ? timestamp.getTime() : timestamp
+  if (Number.isInteger(time) && Math.abs(time) <= MAX_TIMESTAMP) return
+  throw wrong('timestamp', 'a Date or whole milliseconds since the Unix epoch, less than 2^52', timestamp)
 }
 
 function wrong(name: string, rule: string, value: unknown): PortalError {
