@@ -156,6 +156,17 @@ describe('nack', () => {
     ])
   })
 
+  test('without one and with no backoff to begin with comes back at once, whatever the factor', async () => {
+    const broker = await openBroker({ directory: ':memory:' })
+    await sendNumbers(broker, 't', 1)
+    const consumer = new Consumer(broker, 't', { maxDeliveries: 30, backoff: { initial: 0, factor: 1e15 } })
+    for (let deliveryCount = 1; deliveryCount < 30; deliveryCount++) {
+      const message = await consumer.receive()
+      expect(message.deliveryCount).toBe(deliveryCount)
+      await message.nack()
+    }
+  })
+
   test('of many messages at once spreads them by the jitter', async () => {
     const { broker, runtime } = await withMessages(50)
     const times: number[] = []
