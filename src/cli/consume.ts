@@ -1,4 +1,4 @@
-import { Admin, type Connection, Consumer, PortalError, Reader } from '../index.js'
+import { Admin, type Connection, Consumer, type Message, PortalError, Reader } from '../index.js'
 import { formatMessage, type PrintableMessage } from './format.js'
 import { interruption, type Target, withBroker } from './open.js'
 import { Output } from './output.js'
@@ -60,8 +60,42 @@ class Sink {
     return this.#output.line(formatMessage(message, this.#options.json === true))
   }
 
+  get closed(): boolean {
+    return this.#output.closed
+  }
+
   flush(): Promise<void> {
     return this.#output.flush()
+  }
+}
+
+/** Acknowledges what has been printed, as much at a time as came at a time. What nobody took stays with the group. */
+class Acknowledger {
+  readonly #sink: Sink
+  #printed: Message[] = []
+  #last: Promise<void> | undefined
+
+  constructor(sink: Sink) {
+    this.#sink = sink
+  }
+
+  add(message: Message): void {
+    this.#printed.push(message)
+    if (this.#printed.length === 1) setImmediate(() => void this.#acknowledge())
+  }
+
+  /** Resolves when the acknowledgements are stored. */
+  async finish(): Promise<void> {
+    await this.#acknowledge()
+    await this.#last?.catch(() => {})
+  }
+
+  async #acknowledge(): Promise<void> {
+    const printed = this.#printed
+    this.#printed = []
+    await this.#sink.flush()
+    if (this.#sink.closed) return
+    for (const message of printed) this.#last = message.ack()
   }
 }
 
@@ -96,19 +130,21 @@ async function consumeGroup(
 ): Promise<void> {
   const consumer = new Consumer(broker, topic, { group, from: groupStart(options.from), signal })
   const idle = options.follow ? undefined : endWhenDone(broker, topic, group, sink, consumer)
+  const acknowledger = new Acknowledger(sink)
   try {
     for await (const message of consumer) {
       const wait = sink.print(message)
+      acknowledger.add(message)
       if (wait) await wait
-      else if (options.follow) await sink.flush()
-      void message.ack()
       if (sink.full) break
     }
   } catch (error) {
     if (!signal.aborted && !(error instanceof PortalError && error.code === 'CLOSED')) throw error
   } finally {
     if (idle) clearInterval(idle)
-    await consumer.close()
+    await acknowledger.finish()
+    // What could not be printed is given back, and not waited for.
+    await consumer.close(sink.closed ? { timeout: 0 } : {})
   }
 }
 

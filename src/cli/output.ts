@@ -6,6 +6,7 @@ export class Output {
   #gathered: string[] = []
   #size = 0
   #closed = false
+  #writing: Promise<void> = Promise.resolve()
 
   constructor() {
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -26,13 +27,18 @@ export class Output {
     return this.#size >= CHUNK ? this.flush() : undefined
   }
 
+  /** Resolves when all lines so far have been taken, or whoever reads has gone. */
   flush(): Promise<void> {
-    if (this.#gathered.length === 0 || this.#closed) return Promise.resolve()
+    if (this.#gathered.length === 0 || this.#closed) return this.#writing
     const text = `${this.#gathered.join('\n')}\n`
     this.#gathered = []
     this.#size = 0
-    return new Promise((resolve) => {
-      process.stdout.write(text, () => resolve())
+    this.#writing = new Promise((resolve) => {
+      process.stdout.write(text, (error) => {
+        if (error) this.#closed = true
+        resolve()
+      })
     })
+    return this.#writing
   }
 }

@@ -24,9 +24,14 @@ interface RunOptions {
   readonly input?: string
   /** Called with the child when it has printed something for the first time. */
   readonly onOutput?: (child: ReturnType<typeof spawn>) => void
+  /** Nobody reads what it prints. */
+  readonly unread?: boolean
 }
 
-async function run(args: readonly string[], { input = '', onOutput }: RunOptions = {}): Promise<Ended> {
+async function run(
+  args: readonly string[],
+  { input = '', onOutput, unread = false }: RunOptions = {},
+): Promise<Ended> {
   const child = spawn(process.execPath, [program, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
   let out = ''
   let err = ''
@@ -38,6 +43,7 @@ async function run(args: readonly string[], { input = '', onOutput }: RunOptions
     err += String(chunk)
   })
   child.stdin.end(input)
+  if (unread) child.stdout.destroy()
   const [code] = (await once(child, 'close')) as [number | null]
   return { code, out, err }
 }
@@ -66,6 +72,17 @@ describe('produce and consume', () => {
       code: 0,
       out: '',
     })
+  })
+
+  test('what could not be printed is not acknowledged: the group is given it again', async () => {
+    const directory = join(folder, 'unread')
+    const sent = Array.from({ length: 200 }, (_, at) => `${at} ${'x'.repeat(1_000)}`)
+    await run(['produce', 'a', '--directory', directory], { input: sent.join('\n') })
+    const args = ['consume', 'a', '--group', 'g', '--directory', directory]
+    expect(await run(args, { unread: true })).toEqual({ code: 0, out: '', err: '' })
+    expect((await run(args)).out.trimEnd().split('\n')).toEqual(sent)
+    const { out } = await run(['group', 'describe', 'a', 'g', '--json', '--directory', directory])
+    expect(JSON.parse(out)).toMatchObject({ partitions: [{ acked: 200, lag: 0, deadLettered: 0 }] })
   })
 
   test('--json carries values as JSON, and prints messages as objects', async () => {
