@@ -20,12 +20,16 @@ export async function produce(topic: string, options: ProduceOptions): Promise<v
     await withBroker(options, async (broker) => {
       const producer = new Producer(broker)
       const sender = new Sender(producer, topic, options, progress)
-      for await (const lines of readLines(process.stdin, stop.signal)) {
-        for (const line of lines) sender.send(line)
-        await sender.room()
+      try {
+        for await (const lines of readLines(process.stdin, stop.signal)) {
+          for (const line of lines) sender.send(line)
+          await sender.room()
+        }
+        await sender.finish()
+      } finally {
+        // A line that cannot be sent takes none of those before it along.
+        await producer.close()
       }
-      await sender.finish()
-      await producer.close()
     })
   } finally {
     progress.end()

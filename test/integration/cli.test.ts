@@ -100,6 +100,15 @@ describe('produce and consume', () => {
     ])
   })
 
+  test('--json sends the lines before one that is no JSON, and says which line that is', async () => {
+    const directory = join(folder, 'no-json')
+    const produced = await run(['produce', 'a', '--json', '--directory', directory], {
+      input: '1\n2\nthree\n4\n',
+    })
+    expect(produced).toMatchObject({ code: 1, err: expect.stringContaining('Line 3 is no JSON') })
+    expect((await run(['consume', 'a', '--directory', directory])).out).toBe('1\n2\n')
+  })
+
   test('--from begins at an offset', async () => {
     const directory = join(folder, 'from')
     await run(['produce', 'a', '--directory', directory], { input: 'one\ntwo\nthree' })
