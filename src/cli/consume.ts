@@ -176,7 +176,8 @@ function readerPosition(text: string): 'earliest' | 'latest' | number | Date {
 function groupStart(text: string): 'earliest' | 'latest' | Date {
   if (text === 'earliest' || text === 'latest') return text
   const time = new Date(text)
-  if (!Number.isNaN(time.getTime()) && !/^\d+$/.test(text)) return time
+  // Date.parse takes '-1' and '1.5' for days of 2001.
+  if (/^\d{4}-\d\d/.test(text) && !Number.isNaN(time.getTime())) return time
   throw new PortalError(
     'INVALID_ARGUMENT',
     `--from takes earliest, latest, an offset (without --group) or a time, not '${text}'.`,

@@ -113,6 +113,13 @@ describe('produce and consume', () => {
     const directory = join(folder, 'from')
     await run(['produce', 'a', '--directory', directory], { input: 'one\ntwo\nthree' })
     expect((await run(['consume', 'a', '--from', '2', '--directory', directory])).out).toBe('three\n')
+    for (const wrong of ['-1', '1.5', '1e3', 'yesterday', '2020-13-45']) {
+      const refused = await run(['consume', 'a', `--from=${wrong}`, '--directory', directory])
+      expect(refused, wrong).toMatchObject({ code: 1, out: '', err: expect.stringContaining('--from takes') })
+    }
+    expect((await run(['consume', 'a', '--from', '2020-01-31', '--directory', directory])).out).toBe(
+      'one\ntwo\nthree\n',
+    )
   })
 
   test('--follow prints what is there and goes on until SIGINT, which ends it well', async () => {
