@@ -204,6 +204,12 @@ describe('topic and group', () => {
   })
 })
 
+test('a demo that is over before anything was measured ends, too', async () => {
+  const { code, out, err } = await run(['demo', '--duration', '0.001'])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(out).toMatch(/sent\s+0/)
+})
+
 test('the demo loses nothing, shows what came back, and ends by itself', async () => {
   const { code, out } = await run(['demo', '--duration', '2', '--rate', '50'])
   expect(out).toMatch(/lost\s+0/)

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Admin, Producer } from '../../index.js'
+import { Admin, isPortalError, Producer } from '../../index.js'
 import { interruption, withBroker } from '../open.js'
 import { Controller } from './controller.js'
 import { Ledger } from './ledger.js'
@@ -81,8 +81,11 @@ async function allAcknowledged(ledger: Ledger, signal: AbortSignal): Promise<voi
 async function deadLetters(admin: Admin, sensors: readonly Sensor[]): Promise<number> {
   let dead = 0
   for (const { topic } of sensors) {
-    const { partitions } = await admin.describeGroup(topic, 'controllers')
-    for (const { deadLettered } of partitions) dead += deadLettered
+    // Without a reading there is no topic, and no group.
+    const group = await admin.describeGroup(topic, 'controllers').catch((error) => {
+      if (!isPortalError(error, 'TOPIC_NOT_FOUND', 'GROUP_NOT_FOUND')) throw error
+    })
+    for (const { deadLettered } of group?.partitions ?? []) dead += deadLettered
   }
   return dead
 }

@@ -42,7 +42,7 @@ export class LiveView implements View {
     this.#duration = duration
     this.#started = performance.now()
     process.stdout.write('\x1b[?25l')
-    this.#timer = setInterval(() => this.#draw(), FRAME)
+    this.#timer = setInterval(() => this.#draw(), FRAME).unref()
     process.once('exit', showCursor)
   }
 
@@ -102,7 +102,7 @@ export class PlainView implements View {
     process.stdout.write(
       `portal-mq demo: sensors and controllers on one embedded broker, for ${duration} s\n`,
     )
-    this.#timer = setInterval(() => this.#print(), 1_000)
+    this.#timer = setInterval(() => this.#print(), 1_000).unref()
   }
 
   end(deadLettered: number): void {
