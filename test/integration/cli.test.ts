@@ -204,6 +204,20 @@ describe('topic and group', () => {
   })
 })
 
+test('a demo that is interrupted finishes what is under way: nothing is called lost', async () => {
+  const { code, out } = await run(['demo', '--duration', '60', '--rate', '500'], {
+    onOutput: (child) =>
+      child.stdout!.on('data', function interrupt(chunk) {
+        if (!/under way [1-9]/.test(String(chunk))) return
+        // A second one would end it at once.
+        child.stdout!.off('data', interrupt)
+        child.kill('SIGINT')
+      }),
+  })
+  expect(out).toMatch(/lost\s+0/)
+  expect(code).toBe(0)
+})
+
 test('a demo that is over before anything was measured ends, too', async () => {
   const { code, out, err } = await run(['demo', '--duration', '0.001'])
   expect({ code, err }).toEqual({ code: 0, err: '' })

@@ -64,7 +64,7 @@ function run(directory: string, options: DemoOptions, signal: AbortSignal): Prom
     await Promise.all(sensors.map((sensor) => sensor.send(options.duration * 1_000, options.rate, signal)))
     await producer.close()
     await killing
-    await allAcknowledged(ledger, signal)
+    await allAcknowledged(ledger)
     for (const controller of controllers) controller.stop()
     await Promise.all(working)
     view.end(await deadLetters(new Admin(broker), sensors))
@@ -72,10 +72,10 @@ function run(directory: string, options: DemoOptions, signal: AbortSignal): Prom
   })
 }
 
-/** Every reading that was sent has been acknowledged; or patience, or the person before the screen, has ended. */
-async function allAcknowledged(ledger: Ledger, signal: AbortSignal): Promise<void> {
+/** Every reading that was sent has been acknowledged, or patience has ended. */
+async function allAcknowledged(ledger: Ledger): Promise<void> {
   const deadline = Date.now() + PATIENCE
-  while (ledger.lost > 0 && Date.now() < deadline && !signal.aborted) await sleep(20)
+  while (ledger.lost > 0 && Date.now() < deadline) await sleep(20)
 }
 
 async function deadLetters(admin: Admin, sensors: readonly Sensor[]): Promise<number> {
