@@ -108,6 +108,14 @@ function resolveOptions(options: BrokerOptions) {
     throw invalid(
       "transport must be an adapter: import { http } from 'portal-mq/http', then http({ port: 5000 }).",
     )
+  for (const name of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof logger?.[name] !== 'function')
+      throw invalid(`logger must have a method '${name}', as pino has.`)
+  }
+  for (const name of ['clock', 'timers', 'random', 'crc32'] as const) {
+    if (runtime?.[name] === undefined)
+      throw invalid(`runtime must have '${name}': leave it out for the machine's.`)
+  }
   return { directory, synchronous, autoCreateTopics, cacheBytes, transport, logger, runtime }
 }
 

@@ -182,6 +182,10 @@ describe('one directory', () => {
     { directory: 7 },
     { directory: 'x', synchronous: 'off' },
     { directory: 'x', dir: 1 },
+    { directory: ':memory:', logger: 5 },
+    { directory: ':memory:', logger: { info() {} } },
+    { directory: ':memory:', runtime: null },
+    { directory: ':memory:', runtime: {} },
   ])('is needed: %j is refused with INVALID_ARGUMENT', async (options) => {
     await expect(createBroker(options as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
