@@ -1,4 +1,4 @@
-import { EventEmitter } from 'eventemitter3'
+import { Emitter } from './client/emitter.js'
 import { failover } from './client/failover.js'
 import { checkOptionNames, describe, durationOption, invalid } from './client/options.js'
 import { PortalError } from './core/errors.js'
@@ -50,7 +50,7 @@ export interface Carrier {
  * remote.on('disconnect', ({ url }) => console.warn(`${url} is away`))
  * remote.on('connect', ({ url, away }) => console.warn(`${url} is back after ${away} ms`))
  */
-export class RemoteConnection extends EventEmitter<ConnectionListeners> implements Connection {
+export class RemoteConnection extends Emitter<ConnectionEvents> implements Connection {
   readonly #closed = new AbortController()
   readonly #carrier: Carrier
   readonly #side: ClientSide

@@ -10,14 +10,14 @@ export function retryDelay(failures: number, random: Random): number {
   return full * (0.5 + random.float() / 2)
 }
 
-/** Resolves after `milliseconds`, or as soon as `signal` aborts. Never rejects. */
+/** Resolves after `milliseconds` (Infinity: never by itself), or as soon as `signal` aborts. Never rejects. */
 export function pause(timers: Timers, milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve()
-    const timer = timers.setTimeout(done, milliseconds)
+    const timer = milliseconds < Number.POSITIVE_INFINITY ? timers.setTimeout(done, milliseconds) : undefined
     signal?.addEventListener('abort', done, { once: true })
     function done(): void {
-      timer.cancel()
+      timer?.cancel()
       signal?.removeEventListener('abort', done)
       resolve()
     }

@@ -2,6 +2,7 @@ import { abortedError, isPortalError, PortalError } from '../core/errors.js'
 import type { BrokerService, CallOptions, StreamRequest } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { pause, retryDelay } from './backoff.js'
+import { within } from './signals.js'
 
 /** One of the addresses under which the broker may be reached. */
 export interface Way {
@@ -87,15 +88,7 @@ class WayChooser {
   /** The way that answers again. Rejects when it takes too long, the signal aborts or the connection closes. */
   async whenBack(signal: AbortSignal | undefined): Promise<Way> {
     const { runtime, patience, closed } = this.#options
-    const stop = new AbortController()
-    const aborted = () => stop.abort()
-    signal?.addEventListener('abort', aborted, { once: true })
-    try {
-      await Promise.race([this.#search, pause(runtime.timers, patience, stop.signal)])
-    } finally {
-      signal?.removeEventListener('abort', aborted)
-      stop.abort()
-    }
+    await within(runtime.timers, patience, this.#search!, signal)
     if (closed.aborted) throw closed.reason
     if (signal?.aborted) throw abortedError('Waiting for the broker', signal)
     if (this.isAway) throw this.#lastError!

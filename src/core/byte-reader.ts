@@ -41,20 +41,6 @@ export class ByteReader {
     return this.#bytes[this.#position++]!
   }
 
-  /** Four bytes, big-endian. */
-  u32(): number {
-    const at = this.#advance(4)
-    const bytes = this.#bytes
-    const high = (bytes[at]! << 8) | bytes[at + 1]!
-    const low = (bytes[at + 2]! << 8) | bytes[at + 3]!
-    return high * 0x10000 + low
-  }
-
-  f64(): number {
-    const at = this.#advance(8)
-    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + at, 8).getFloat64(0)
-  }
-
   varint(): number {
     const position = this.#position
     if (position < this.#end) {

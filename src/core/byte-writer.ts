@@ -31,19 +31,6 @@ export class ByteWriter {
     this.#buffer[this.#length++] = value
   }
 
-  /** Four bytes, big-endian. */
-  u32(value: number): void {
-    this.#makeRoom(4)
-    this.patchU32(this.#length, value)
-    this.#length += 4
-  }
-
-  /** An IEEE 754 double in eight bytes, big-endian. */
-  f64(value: number): void {
-    const at = this.reserve(8)
-    new DataView(this.#buffer.buffer, at, 8).setFloat64(0, value)
-  }
-
   /** An integer from 0 to 2^53 - 1: seven bits a byte, lowest first. */
   varint(value: number): void {
     this.#makeRoom(MAX_VARINT_BYTES)
@@ -118,27 +105,13 @@ export class ByteWriter {
     this.raw(other.#buffer.subarray(0, other.#length))
   }
 
-  /** Leaves `count` zero bytes to be patched later and returns where they start. */
+  /** Leaves `count` zero bytes, to be filled once it is finished, and returns where they start. */
   reserve(count: number): number {
     this.#makeRoom(count)
     const start = this.#length
     this.#buffer.fill(0, start, start + count)
     this.#length += count
     return start
-  }
-
-  /** Overwrites the byte at `at`, which has been written or reserved. */
-  patchU8(at: number, value: number): void {
-    this.#buffer[at] = value
-  }
-
-  /** Overwrites the four bytes from `at` on, which have been written or reserved. */
-  patchU32(at: number, value: number): void {
-    const buffer = this.#buffer
-    buffer[at] = value >>> 24
-    buffer[at + 1] = value >>> 16
-    buffer[at + 2] = value >>> 8
-    buffer[at + 3] = value
   }
 
   /** Forgets what was written from `length` on; 0 makes the writer ready for another use. */

@@ -28,7 +28,7 @@ export function encodeRange(set: OffsetSet, writer: ByteWriter, from: number, to
       if (set.copyBitmap(window, words) && isRagged(words, end - window, to - window)) {
         writer.varint(BITMAP)
         writer.varint((window - windowStart(end)) / WINDOW)
-        for (const word of words) writer.u32(word)
+        for (const word of words) writeWord(writer, word)
         end = asRuns
         continue
       }
@@ -49,7 +49,7 @@ export function decodeInto(reader: ByteReader, set: OffsetSet): void {
     if (code === BITMAP) {
       const window = checkOffset(windowStart(end) + reader.varint() * WINDOW)
       end = checkOffset(window + WINDOW)
-      for (let word = 0; word < BITMAP_WORDS; word++) words[word] = reader.u32()
+      for (let word = 0; word < BITMAP_WORDS; word++) words[word] = readWord(reader)
       set.addBitmap(window, words)
     } else {
       const start = checkOffset(end + reader.varint())
@@ -70,4 +70,15 @@ function checkOffset(offset: number): number {
   if (offset > Number.MAX_SAFE_INTEGER)
     throw new PortalError('CORRUPT', 'A set of offsets leaves the range of offsets.')
   return offset
+}
+
+/** Four bytes, big-endian. */
+function writeWord(writer: ByteWriter, word: number): void {
+  for (let shift = 24; shift >= 0; shift -= 8) writer.u8(word >>> shift)
+}
+
+function readWord(reader: ByteReader): number {
+  let word = 0
+  for (const byte of reader.raw(4)) word = (word << 8) | byte
+  return word >>> 0
 }

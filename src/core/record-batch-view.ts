@@ -85,18 +85,6 @@ export class RecordBatchView {
     return reader.string()
   }
 
-  /** The record at `at` as something a builder takes. */
-  record(at: number): RecordInput {
-    return {
-      contentType: this.contentType(at),
-      value: this.valueBytes(at),
-      key: this.key(at),
-      headers: this.headers(at),
-      timestamp: this.timestamp(at),
-      id: this.id(at),
-    }
-  }
-
   #attributes(at: number): number {
     return this.#bytes[this.#start(at)]!
   }
@@ -147,11 +135,13 @@ export function rebuildRecord(
   at: number,
   changes: { readonly headers: Readonly<Record<string, string>>; readonly timestamp?: number | undefined },
 ): RecordInput {
-  const record = view.record(at)
   return {
-    ...record,
-    headers: { ...record.headers, ...changes.headers },
-    timestamp: changes.timestamp ?? record.timestamp,
+    contentType: view.contentType(at),
+    value: view.valueBytes(at),
+    key: view.key(at),
+    headers: { ...view.headers(at), ...changes.headers },
+    timestamp: changes.timestamp ?? view.timestamp(at),
+    id: view.id(at),
   }
 }
 

@@ -1,7 +1,6 @@
 import { abortedError, PortalError } from '../../core/errors.js'
 import { checkTopicName } from '../../core/names.js'
 import type { ClientSide, Connection } from '../../protocol/connection.js'
-import { pause } from '../backoff.js'
 import { clientSideOf } from '../client-side.js'
 import {
   checkOptionNames,
@@ -11,6 +10,7 @@ import {
   numberOption,
   signalOption,
 } from '../options.js'
+import { onAbort, within } from '../signals.js'
 import { Engine } from './engine.js'
 import { MessageIterator } from './iterator.js'
 import type { Message } from './message.js'
@@ -111,13 +111,12 @@ export class Consumer<T = unknown> implements AsyncIterable<Message<T>> {
     this.#checkOpen()
     if (signal?.aborted) return
     const run = new Run(this.#engine, handler as Handler<never>, { concurrency, timeout })
-    const stop = (): void => run.stop()
-    signal?.addEventListener('abort', stop, { once: true })
+    const forget = onAbort(signal, () => run.stop())
     try {
       // A handler that never ends must not hold up a consumer that has closed.
       await Promise.race([run.start(), this.#engine.closed])
     } finally {
-      signal?.removeEventListener('abort', stop)
+      forget()
     }
   }
 
@@ -165,19 +164,10 @@ export class Consumer<T = unknown> implements AsyncIterable<Message<T>> {
     engine.stop(reason)
     engine.endStreams()
     const deadline = engine.now() + timeout
-    const timedOut = new AbortController()
     // With the broker gone nothing can be settled any more.
-    if (engine.endedBy === undefined) {
-      await Promise.race([engine.whenQuiet(false), pause(timers, timeout, timedOut.signal)])
-      timedOut.abort()
-    }
+    if (engine.endedBy === undefined) await within(timers, timeout, engine.whenQuiet(false))
     engine.releaseInHand()
-    const patience = new AbortController()
-    await Promise.race([
-      engine.settler.settled(),
-      pause(timers, Math.max(1_000, deadline - engine.now()), patience.signal),
-    ])
-    patience.abort()
+    await within(timers, Math.max(1_000, deadline - engine.now()), engine.settler.settled())
     engine.finish()
   }
 

@@ -70,25 +70,15 @@ export class Outgoing {
 
 /** A message as a record. Throws INVALID_ARGUMENT for a value that cannot be sent. */
 export function toRecord(value: unknown, options: MessageOptions | undefined, now: number): RecordInput {
-  const encoded = encodeValue(value)
-  if (options === undefined) {
-    return {
-      contentType: encoded.contentType,
-      value: encoded.value,
-      key: undefined,
-      headers: undefined,
-      timestamp: now,
-      id: undefined,
-    }
-  }
-  const { timestamp } = options
+  const { contentType, value: encoded } = encodeValue(value)
+  const timestamp = options?.timestamp
   return {
-    contentType: encoded.contentType,
-    value: encoded.value,
-    key: options.key,
-    headers: options.headers,
+    contentType,
+    value: encoded,
+    key: options?.key,
+    headers: options?.headers,
     timestamp: timestamp instanceof Date ? timestamp.getTime() : (timestamp ?? now),
-    id: options.id,
+    id: options?.id,
   }
 }
 

@@ -4,6 +4,7 @@ import type { ClientSide, Connection } from '../../protocol/connection.js'
 import { diagnostics } from '../../runtime/diagnostics.js'
 import { clientSideOf, closedReason } from '../client-side.js'
 import { checkOptionNames, describe, invalid, signalOption } from '../options.js'
+import { onAbort } from '../signals.js'
 import { Accumulator } from './accumulator.js'
 import { announceSend, withHeaders } from './announce-send.js'
 import { type ProducerOptions, resolveProducerOptions } from './options.js'
@@ -167,8 +168,7 @@ export class Producer {
       const fate = outgoing.cancelled ? 'was not sent' : 'may still be stored'
       outgoing.reject(abortedError(`Sending to '${topic}' (the message ${fate})`, signal))
     }
-    signal.addEventListener('abort', abort, { once: true })
-    return promise.finally(() => signal.removeEventListener('abort', abort))
+    return promise.finally(onAbort(signal, abort))
   }
 
   /** The connection is closed: what is in a request gets its answer, all else is refused. */

@@ -7,6 +7,7 @@ import { toPosition } from '../admin.js'
 import { untilItSucceeds } from '../backoff.js'
 import { clientSideOf, closedReason } from '../client-side.js'
 import { booleanOption, checkOptionNames, numberOption, signalOption } from '../options.js'
+import { onAbort } from '../signals.js'
 import { PATIENCE, PartitionReader } from './partition-reader.js'
 import { ReadMessage } from './read-message.js'
 
@@ -57,10 +58,10 @@ export class Reader<T = unknown> implements AsyncIterable<ReadMessage<T>> {
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<ReadMessage<T>, void, undefined> {
     const stop = new AbortController()
-    const ended = () => stop.abort(this.#signal?.aborted ? this.#signal.reason : closedReason(this.#side))
-    this.#signal?.addEventListener('abort', ended, { once: true })
-    this.#side.closed.addEventListener('abort', ended, { once: true })
-    if (this.#signal?.aborted || this.#side.closed.aborted) ended()
+    const forget = [
+      onAbort(this.#signal, () => stop.abort(this.#signal!.reason)),
+      onAbort(this.#side.closed, () => stop.abort(closedReason(this.#side))),
+    ]
     try {
       yield* this.#read(stop.signal)
     } catch (error) {
@@ -68,8 +69,7 @@ export class Reader<T = unknown> implements AsyncIterable<ReadMessage<T>> {
       throw error
     } finally {
       stop.abort()
-      this.#signal?.removeEventListener('abort', ended)
-      this.#side.closed.removeEventListener('abort', ended)
+      for (const each of forget) each()
     }
   }
 

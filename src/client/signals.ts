@@ -1,0 +1,45 @@
+import type { Timers } from '../runtime/runtime.js'
+import { pause } from './backoff.js'
+
+/** Calls `listener` when `signal` aborts: now, if it has. Returns what forgets the listener. */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal?.aborted) listener()
+  else signal?.addEventListener('abort', listener, { once: true })
+  return () => signal?.removeEventListener('abort', listener)
+}
+
+interface JoinedSignal {
+  readonly signal: AbortSignal
+  dispose(): void
+}
+
+/**
+ * A signal that aborts with either; `dispose` forgets both. What AbortSignal.any makes is held by its sources for as long as they live, and some of
+ * ours live as long as the connection.
+ */
+export function eitherSignal(one: AbortSignal, other: AbortSignal | undefined): JoinedSignal {
+  const controller = new AbortController()
+  const abort = (): void => controller.abort()
+  const forget = [onAbort(one, abort), onAbort(other, abort)]
+  return {
+    signal: controller.signal,
+    dispose: () => forget.forEach((each) => each()),
+  }
+}
+
+/** What the promise resolves to, or undefined after `milliseconds`, or as soon as `signal` aborts. Rejects with the promise. */
+export async function within<T>(
+  timers: Timers,
+  milliseconds: number,
+  promise: Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  const over = new AbortController()
+  const forget = onAbort(signal, () => over.abort())
+  try {
+    return (await Promise.race([promise, pause(timers, milliseconds, over.signal)])) as T | undefined
+  } finally {
+    forget()
+    over.abort()
+  }
+}
