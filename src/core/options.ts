@@ -25,7 +25,12 @@ export interface NumberRule {
 }
 
 /** The option's value, or `fallback` when it is undefined. Throws INVALID_ARGUMENT outside the rule. */
-export function numberOption(name: string, value: unknown, fallback: number, rule: NumberRule = {}): number {
+export function numberOption<F extends number | undefined>(
+  name: string,
+  value: unknown,
+  fallback: F,
+  rule: NumberRule = {},
+): number | F {
   if (value === undefined) return fallback
   const { min = 0, max = Number.MAX_SAFE_INTEGER, whole = true, infinite = false } = rule
   if (infinite && value === Number.POSITIVE_INFINITY) return value
@@ -45,12 +50,12 @@ export function numberOption(name: string, value: unknown, fallback: number, rul
 }
 
 /** A duration in milliseconds; fractions are taken. */
-export function durationOption(
+export function durationOption<F extends number | undefined>(
   name: string,
   value: unknown,
-  fallback: number,
+  fallback: F,
   rule: NumberRule = {},
-): number {
+): number | F {
   return numberOption(name, value, fallback, { whole: false, unit: 'of milliseconds', ...rule })
 }
 
@@ -62,12 +67,12 @@ export function signalOption(name: string, value: unknown): AbortSignal | undefi
   throw invalid(`'${name}' must be an AbortSignal; it is ${describe(value)}.`)
 }
 
-export function choiceOption<const C extends string>(
+export function choiceOption<const C extends string, F extends C | undefined>(
   name: string,
   value: unknown,
-  fallback: NoInfer<C>,
+  fallback: F,
   choices: readonly C[],
-): C {
+): C | F {
   if (value === undefined) return fallback
   if (choices.includes(value as C)) return value as C
   throw invalid(

@@ -10,7 +10,9 @@ describe('a connection’s events', () => {
   it('reach those who listen to them, in the order of their coming', () => {
     const emitter = new Emitter<Events>()
     const heard: string[] = []
-    emitter.on('up', ({ url }) => heard.push(`first ${url}`)).on('up', ({ url }) => heard.push(`second ${url}`))
+    emitter
+      .on('up', ({ url }) => heard.push(`first ${url}`))
+      .on('up', ({ url }) => heard.push(`second ${url}`))
     expect(emitter.emit('up', { url: 'a' })).toBe(true)
     expect(emitter.emit('down', 1)).toBe(false)
     expect(heard).toEqual(['first a', 'second a'])

@@ -69,8 +69,7 @@ export class Consumer<T = unknown> implements AsyncIterable<Message<T>> {
   receive(options: ReceiveOptions = {}): Promise<Message<T> | null> {
     try {
       checkOptionNames('receive', options, ['timeout', 'signal'])
-      const { timeout } = options
-      const wait = timeout === undefined ? undefined : durationOption('timeout', timeout, 0)
+      const wait = durationOption('timeout', options.timeout, undefined)
       const signal = signalOption('signal', options.signal)
       this.#checkOpen()
       if (signal?.aborted) throw abortedError('Receiving', signal)

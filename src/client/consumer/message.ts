@@ -95,7 +95,7 @@ export class Message<T = unknown> {
     try {
       checkOptionNames('nack', options, ['delay', 'reason'])
       const { delay } = options
-      if (delay !== undefined) durationOption('delay', delay, 0, { max: LONGEST_DELAY })
+      durationOption('delay', delay, undefined, { max: LONGEST_DELAY })
       return this.#settle(State.nacked, 'nack', delay, checkReason(options.reason))
     } catch (error) {
       return Promise.reject(error)

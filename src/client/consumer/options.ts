@@ -1,4 +1,4 @@
-import { checkGroupName, checkTopicName } from '../../core/names.js'
+import { checkGroupName, checkName, checkTopicName } from '../../core/names.js'
 import type { AskedGroupSettings, BackoffSettings, GroupStart } from '../../protocol/groups.js'
 import type { Random } from '../../runtime/runtime.js'
 import { randomId } from '../../runtime/runtime.js'
@@ -73,7 +73,7 @@ export function resolveConsumerOptions(options: ConsumerOptions, random: Random)
     lease: Math.ceil(durationOption('lease', options.lease, 30_000, { min: 10, max: 86_400_000 })),
     prefetch: prefetch === 'auto' ? prefetch : numberOption('prefetch', prefetch, 1, { min: 1, max: 4_096 }),
     consumerId:
-      consumerId === undefined ? randomId(random) : incarnationOf(checkConsumerId(consumerId), random),
+      consumerId === undefined ? randomId(random) : incarnationOf(checkName('consumer', consumerId), random),
     signal: signalOption('signal', options.signal),
   }
 }
@@ -89,32 +89,29 @@ export function resolveGroupOptions(
 function resolveSettings(options: GroupOptions): AskedGroupSettings {
   const { order, maxDeliveries, backoff, deadLetter } = options
   return definedOnly({
-    order: order === undefined ? undefined : choiceOption('order', order, 'none', ['none']),
-    maxDeliveries: checkMaxDeliveries(maxDeliveries),
+    order: choiceOption('order', order, undefined, ['none']),
+    maxDeliveries: numberOption('maxDeliveries', maxDeliveries, undefined, { min: 1, max: 1_000 }),
     backoff: backoff === undefined ? undefined : checkBackoff(backoff),
     deadLetter: checkDeadLetter(deadLetter),
   })
 }
 
-export function checkMaxDeliveries(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : numberOption('maxDeliveries', value, 5, { min: 1, max: 1_000 })
-}
-
-export function checkDeadLetter(value: string | false | undefined): string | false | undefined {
+function checkDeadLetter(value: string | false | undefined): string | false | undefined {
   if (value === undefined || value === false) return value
   if ((value as unknown) === true) throw invalid("'deadLetter' must be a topic's name or false; it is true.")
   return checkTopicName(value)
 }
 
 /** What was said of the backoff, checked. */
-export function checkBackoff(backoff: NonNullable<GroupOptions['backoff']>): Partial<BackoffSettings> {
+function checkBackoff(backoff: NonNullable<GroupOptions['backoff']>): Partial<BackoffSettings> {
   checkOptionNames('backoff', backoff, ['initial', 'max', 'factor', 'jitter'])
   const { initial, max, factor, jitter } = backoff
-  if (initial !== undefined) durationOption('backoff.initial', initial, 0)
-  if (max !== undefined) durationOption('backoff.max', max, 0)
-  if (factor !== undefined) numberOption('backoff.factor', factor, 0, { min: 1, whole: false })
-  if (jitter !== undefined) numberOption('backoff.jitter', jitter, 0, { min: 0, max: 1, whole: false })
-  return definedOnly({ initial, max, factor, jitter })
+  return definedOnly({
+    initial: durationOption('backoff.initial', initial, undefined),
+    max: durationOption('backoff.max', max, undefined),
+    factor: numberOption('backoff.factor', factor, undefined, { min: 1, whole: false }),
+    jitter: numberOption('backoff.jitter', jitter, undefined, { min: 0, max: 1, whole: false }),
+  })
 }
 
 function startOption(from: GroupOptions['from']): GroupStart | undefined {
@@ -129,9 +126,4 @@ function startOption(from: GroupOptions['from']): GroupStart | undefined {
  */
 function incarnationOf(name: string, random: Random): string {
   return `${name}-${randomId(random, 4)}`
-}
-
-function checkConsumerId(id: unknown): string {
-  if (typeof id === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(id)) return id
-  throw invalid(`'consumerId' must be 1 to 249 of A-Z, a-z, 0-9, '.', '_' and '-'; it is ${describe(id)}.`)
 }

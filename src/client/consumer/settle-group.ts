@@ -1,6 +1,7 @@
 import type { PortalError } from '../../core/errors.js'
 import type { SettleOutcome } from '../../protocol/service.js'
 import type { HeldLease } from './held-batch.js'
+import { handled } from './lease-lost.js'
 import { inOrder } from './ranges.js'
 
 /** Messages of one lease that are settled alike. */
@@ -41,6 +42,12 @@ export class SettleGroup {
       if (last > 0 && offset < ranges[last]!) this.#rising = false
       ranges.push(offset, offset + 1)
     }
+  }
+
+  /** Tells whoever waits for the message at `at` of the offsets; nobody may. */
+  reject(at: number, error: PortalError): void {
+    handled(this.promises[at]!)
+    this.rejects[at]!(error)
   }
 
   /** Flat half-open ranges, rising and apart. */

@@ -5,7 +5,7 @@ import type { Settlement, SettleOutcome, StreamCredit } from '../../protocol/ser
 import { pause, retryDelay } from '../backoff.js'
 import { asPortalError, closedReason } from '../client-side.js'
 import type { HeldLease } from './held-batch.js'
-import { handled, leaseLost } from './lease-lost.js'
+import { leaseLost } from './lease-lost.js'
 import { contains } from './ranges.js'
 import { SettleGroup } from './settle-group.js'
 
@@ -242,11 +242,8 @@ export class Settler {
     this.#events.lost(group.lease, ranges)
     for (let at = 0; at < group.offsets.length; at++) {
       const offset = group.offsets[at]!
-      if (!contains(ranges, offset)) group.resolves[at]!()
-      else {
-        handled(group.promises[at]!)
-        group.rejects[at]!(leaseLost(group.lease, offset))
-      }
+      if (contains(ranges, offset)) group.reject(at, leaseLost(group.lease, offset))
+      else group.resolves[at]!()
     }
     if (group.outcome === 'extend' || group.outcome === 'release') return
     const { partition, session } = group.lease
@@ -270,10 +267,7 @@ export class Settler {
     for (const group of groups) {
       if (moved) this.#events.lost(group.lease, group.ranges())
       if (group.outcome !== 'extend' && group.outcome !== 'release') count++
-      for (let at = 0; at < group.offsets.length; at++) {
-        handled(group.promises[at]!)
-        group.rejects[at]!(error)
-      }
+      for (let at = 0; at < group.offsets.length; at++) group.reject(at, error)
     }
     if (count > 0) {
       this.#side.logger.warn(

@@ -1,6 +1,5 @@
 import type { Timers } from '../../runtime/runtime.js'
 import type { ProducerBatch } from './batch.js'
-import { Sent } from './sent.js'
 
 /** Promises resolved in one turn; more would hold up the host's event loop (performance.md). */
 const PER_TURN = 500
@@ -60,7 +59,8 @@ function resolveBatch({ topic, partition, batch, runs }: Stored): void {
     const end = Math.min(at + runs[run]!, resolves.length)
     const shift = runs[run + 1]! - at
     const duplicate = runs[run + 2] === 1
-    for (; at < end; at++) resolves[at]!(new Sent(topic, partition, at + shift, timestamps[at]!, duplicate))
+    for (; at < end; at++)
+      resolves[at]!({ topic, partition, offset: at + shift, timestamp: timestamps[at]!, duplicate })
   }
   batch.answered()
 }

@@ -1,5 +1,5 @@
 /** What `send` resolves to: where the message is stored. */
-export class Sent {
+export interface Sent {
   readonly topic: string
   readonly partition: number
   /** Its position in the partition: 0, 1, 2, … */
@@ -8,12 +8,4 @@ export class Sent {
   readonly timestamp: number
   /** Whether a message with the same `id` was stored before; `offset` is then that one's. */
   readonly duplicate: boolean
-
-  constructor(topic: string, partition: number, offset: number, timestamp: number, duplicate: boolean) {
-    this.topic = topic
-    this.partition = partition
-    this.offset = offset
-    this.timestamp = timestamp
-    this.duplicate = duplicate
-  }
 }

@@ -15,55 +15,42 @@ export interface FetchedBatch {
   readonly to: number
 }
 
+export interface PartitionReaderOptions {
+  readonly side: ClientSide
+  readonly topicId: string
+  readonly partition: number
+  readonly signal: AbortSignal
+}
+
 /** Reads one partition, one request ahead of whoever takes. */
 export class PartitionReader {
   readonly partition: number
-  readonly #side: ClientSide
-  readonly #topicId: string
-  readonly #signal: AbortSignal
+  readonly #options: PartitionReaderOptions
   /** Where it ends; Infinity when it follows. */
   readonly #end: number
   #offset: number
   #next: Promise<ReadResponse> | undefined
   #ready: Promise<PartitionReader> | undefined
 
-  private constructor(
-    side: ClientSide,
-    topicId: string,
-    partition: number,
-    signal: AbortSignal,
-    offset: number,
-    end: number,
-  ) {
-    this.partition = partition
-    this.#side = side
-    this.#topicId = topicId
-    this.#signal = signal
+  private constructor(options: PartitionReaderOptions, offset: number, end: number) {
+    this.partition = options.partition
+    this.#options = options
     this.#offset = offset
     this.#end = end
   }
 
   static async open(
-    side: ClientSide,
-    topicId: string,
-    partition: number,
-    at: Position,
+    options: PartitionReaderOptions,
+    from: Position,
     live: boolean,
-    signal: AbortSignal,
   ): Promise<PartitionReader> {
-    const find = (position: Position) =>
+    const { side, topicId, partition, signal } = options
+    const find = (at: Position) =>
       untilItSucceeds(side.runtime, PATIENCE, signal, () =>
-        side.service.findOffset({ topicId, partition, at: position }, { signal }),
+        side.service.findOffset({ topicId, partition, at }, { signal }),
       )
-    const [start, end] = await Promise.all([find(at), find('latest')])
-    return new PartitionReader(
-      side,
-      topicId,
-      partition,
-      signal,
-      start.offset,
-      live ? Number.POSITIVE_INFINITY : end.offset,
-    )
+    const [start, end] = await Promise.all([find(from), find('latest')])
+    return new PartitionReader(options, start.offset, live ? Number.POSITIVE_INFINITY : end.offset)
   }
 
   /** Resolves to itself when `take` has an answer at hand. */
@@ -85,31 +72,27 @@ export class PartitionReader {
     this.#next = undefined
     this.#ready = undefined
     if (this.#offset < this.#end) void this.ready()
-    return batches.flatMap(({ baseOffset, records }, at) => {
-      const end = batches[at + 1]?.baseOffset ?? nextOffset
-      return toWanted(baseOffset, records, Math.max(from, baseOffset), Math.min(end, this.#end))
-    })
+    return batches
+      .map(({ baseOffset, records }, at) => ({
+        baseOffset,
+        records,
+        from: Math.max(from, baseOffset),
+        to: Math.min(batches[at + 1]?.baseOffset ?? nextOffset, this.#end),
+      }))
+      .filter((batch) => batch.from < batch.to)
   }
 
   #fetch(): Promise<ReadResponse> {
     if (!this.#next) {
-      const request = {
-        topicId: this.#topicId,
-        partition: this.partition,
-        offset: this.#offset,
-        maxBytes: READ_BYTES,
-        wait: Number.POSITIVE_INFINITY,
-      }
+      const { side, topicId, partition, signal } = this.#options
+      const wait = Number.POSITIVE_INFINITY
+      const request = { topicId, partition, offset: this.#offset, maxBytes: READ_BYTES, wait }
       const patience = this.#end === Number.POSITIVE_INFINITY ? this.#end : PATIENCE
-      this.#next = untilItSucceeds(this.#side.runtime, patience, this.#signal, () =>
-        this.#side.service.read(request, { signal: this.#signal }),
+      this.#next = untilItSucceeds(side.runtime, patience, signal, () =>
+        side.service.read(request, { signal }),
       )
       this.#next.catch(() => {})
     }
     return this.#next
   }
-}
-
-function toWanted(baseOffset: number, records: Uint8Array, from: number, to: number): FetchedBatch[] {
-  return from < to ? [{ baseOffset, records, from, to }] : []
 }

@@ -46,8 +46,7 @@ export class Reader<T = unknown> implements AsyncIterable<ReadMessage<T>> {
     checkOptionNames('Reader', options, ['from', 'partition', 'live', 'signal'])
     this.#topic = topic
     this.#from = toPosition(options.from ?? 'earliest')
-    this.#partition =
-      options.partition === undefined ? undefined : numberOption('partition', options.partition, 0)
+    this.#partition = numberOption('partition', options.partition, undefined)
     this.#live = booleanOption('live', options.live, false)
     this.#signal = signalOption('signal', options.signal)
   }
@@ -82,7 +81,11 @@ export class Reader<T = unknown> implements AsyncIterable<ReadMessage<T>> {
     const open = new Set(
       await Promise.all(
         this.#partitions(route).map((partition) =>
-          PartitionReader.open(this.#side, route.topicId, partition, this.#from, this.#live, signal),
+          PartitionReader.open(
+            { side: this.#side, topicId: route.topicId, partition, signal },
+            this.#from,
+            this.#live,
+          ),
         ),
       ),
     )
