@@ -13,6 +13,8 @@ const projects = {
   simulation: { testTimeout: 300_000 },
   /** Whatever can be sent, for PORTAL_MQ_FUZZ_SECONDS (30); PORTAL_MQ_FUZZ_SEED replays a round. */
   fuzz: { testTimeout: 3_600_000 },
+  /** The client in headless Chromium. */
+  browser: { testTimeout: 60_000, setup: ['./test/setup/storage-worker.ts', './test/setup/chromium.ts'] },
   /** The packed tarball in fresh projects; needs a package manager and a compiler, so `npm test` leaves it out. */
   package: { testTimeout: 600_000, setup: './test/setup/packed-tarball.ts' },
 } satisfies Record<string, { testTimeout: number; setup?: string | string[] }>
