@@ -13,6 +13,8 @@ const checks = [
   { what: 'types', tool: 'tsc', options: ['--noEmit'] },
   { what: 'layers, circles', tool: 'depcruise', options: ['--config', '.dependency-cruiser.mjs', 'src'] },
   { what: 'dead code', tool: 'knip', options: ['--no-progress'] },
+  // Bytes after minifying and gzip; the limits are in .size-limit.json.
+  { what: 'what a browser loads', tool: 'size-limit', options: [] },
 ]
 
 const repository = fileURLToPath(new URL('..', import.meta.url))

@@ -18,7 +18,7 @@ function run(
   options: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Example {
-  const child = spawn(process.execPath, ['--import', 'tsx', `examples/${name}/main.ts`, ...options], {
+  const child = spawn(process.execPath, ['examples/run.mjs', name, ...options], {
     env: { ...process.env, ...env },
     // A group of its own, so that all of it can be killed.
     detached: true,
