@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import type { Grant, SettleItem } from '../../src/core/entry-body.js'
 import { decodeBody } from '../../src/core/entry-codec.js'
 import { PartitionState } from '../../src/core/partition-state.js'
 import { decodeSnapshot } from '../../src/core/snapshot.js'
@@ -8,6 +9,7 @@ import { dumpState } from '../unit/queue-model/dump.js'
 import type { DiskWatcher } from './disk.js'
 import type { GroupAudit } from './group-audit.js'
 import { LogAudit, type Surroundings } from './log-audit.js'
+import { NetworkAudit } from './network-audit.js'
 import type { Trace } from './trace.js'
 import { check } from './violation.js'
 
@@ -41,11 +43,14 @@ export class Auditor implements DiskWatcher, Surroundings {
   readonly names = new Map<string, string>()
   /** Every lease that was ever written, those that a loss of power took back among them. */
   readonly leases = new Set<string>()
+  /** What is known of the leases of the library's consumers elsewhere. */
+  readonly network: NetworkAudit
   /** While a log is read again, the others stand elsewhere in time: what concerns several was checked before. */
   #again = false
 
-  constructor(trace: Trace, maxDeliveries: (group: string) => number) {
+  constructor(trace: Trace, now: () => number, maxDeliveries: (group: string) => number) {
     this.#trace = trace
+    this.network = new NetworkAudit(now, () => this.life)
     this.#maxDeliveries = maxDeliveries
     this.#view = () => {
       throw new Error('no disk')
@@ -144,6 +149,12 @@ export class Auditor implements DiskWatcher, Surroundings {
     return this.#promised.size
   }
 
+  /** The log of a topic's partition, once its topic is known. */
+  logOf(topic: string, partition: number): string | undefined {
+    for (const [id, name] of this.names) if (name === topic) return `${id}/${partition}`
+    return undefined
+  }
+
   audit(log: string): LogAudit {
     let audit = this.logs.get(log)
     if (!audit) {
@@ -178,8 +189,17 @@ export class Auditor implements DiskWatcher, Surroundings {
     return this.#maxDeliveries(group)
   }
 
-  leased(log: string, token: string): void {
+  leased(log: string, token: string, grant: Grant): void {
     this.leases.add(`${log} ${token}`)
+    if (!this.#again) this.network.leased(log, token, grant)
+  }
+
+  settled(log: string, item: SettleItem): void {
+    if (!this.#again) this.network.settled(log, item)
+  }
+
+  trimmed(log: string, offset: number): void {
+    this.network.trimmed(log, offset)
   }
 
   deaths(key: string): { readonly died: number; readonly buried: number; readonly copied: number } {

@@ -19,7 +19,7 @@ export async function runLibraryProducer(
     const value = `library${life}#${serial++}`
     try {
       const sent = await producer.send('plain', value, scheduler.chance(0.5) ? { partition: 1 } : {})
-      const log = logOf(world, sent.partition)
+      const log = world.auditor.logOf('plain', sent.partition)
       if (log) auditor.promise({ type: 'stored', log, offset: sent.offset, value })
       world.count('library sent', 1)
       world.tempt()
@@ -48,7 +48,7 @@ export async function runLibraryConsumer(
     try {
       const message = await consumer.receive({ timeout: 1_000 })
       if (!message) continue
-      const log = logOf(world, message.partition)
+      const log = world.auditor.logOf('plain', message.partition)
       if (!log) continue
       auditor.promise({ type: 'stored', log, offset: message.offset, value: message.value })
       const generation = auditor.audit(log).groups.get(group)?.generation
@@ -70,9 +70,4 @@ export async function runLibraryConsumer(
       await scheduler.sleep(50)
     }
   }
-}
-
-function logOf(world: World, partition: number): string | undefined {
-  for (const [id, name] of world.auditor.names) if (name === 'plain') return `${id}/${partition}`
-  return undefined
 }

@@ -1,5 +1,6 @@
 import { isPortalError, PortalError } from '../../src/core/errors.js'
 import type { BrokerService, ProduceResponse } from '../../src/protocol/service.js'
+import type { HttpHandler } from '../../src/transport/http/exchange.js'
 import type { Scheduler } from './scheduler.js'
 import { Violation } from './violation.js'
 
@@ -8,6 +9,8 @@ export interface Reachable {
   readonly life: number
   readonly local: BrokerService
   readonly remote: BrokerService
+  /** The same as `remote`, over HTTP. */
+  readonly http: HttpHandler
   alive(): boolean
 }
 
@@ -19,7 +22,7 @@ type Answer<M extends Method> = Awaited<ReturnType<BrokerService[M]>>
 export type Call = <M extends Method>(method: M, request: Request<M>, timeout: number) => Promise<Answer<M>>
 
 /** Error codes that no honest client may see while the disk is sound. */
-const IMPOSSIBLE = new Set(['INVALID_ARGUMENT', 'UNSUPPORTED', 'MESSAGE_TOO_LARGE'])
+export const IMPOSSIBLE = new Set(['INVALID_ARGUMENT', 'UNSUPPORTED', 'MESSAGE_TOO_LARGE'])
 
 export interface LinkFaults {
   /** Share of requests, and of answers, that are lost. */

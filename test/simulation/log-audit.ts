@@ -3,6 +3,7 @@ import type { StoredEntry } from '../../src/core/entry.js'
 import type {
   AcquireBody,
   EntryBody,
+  Grant,
   GroupBody,
   MessagesBody,
   SettleBody,
@@ -29,7 +30,10 @@ export interface Surroundings {
   /** Over all logs, by `topic/partition group offset`. */
   deaths(key: string): { readonly died: number; readonly buried: number; readonly copied: number }
   topicName(topicId: string): string | undefined
-  leased(log: string, token: string): void
+  leased(log: string, token: string, grant: Grant): void
+  /** Called after it is believed. */
+  settled(log: string, item: SettleItem): void
+  trimmed(log: string, offset: number): void
   /** The latest that the wall clock ever showed. */
   latestTime(): number
 }
@@ -92,6 +96,12 @@ export class LogAudit {
   isStored(offset: number): boolean {
     const place = this.state.directory.find(offset)
     return place !== undefined && place.baseOffset <= offset
+  }
+
+  /** The last message that no trim has taken. */
+  lastStored(): number | undefined {
+    const last = this.state.nextOffset - 1
+    return last >= 0 && this.isStored(last) ? last : this.#stored().at(-1)
   }
 
   #inspect(entry: StoredEntry, body: EntryBody): void {
@@ -184,7 +194,7 @@ export class LogAudit {
         )
       }
       const token = tokenName({ epoch: entry.epoch, index: entry.index, slot })
-      around.leased(this.log, token)
+      around.leased(this.log, token, grant)
       group.acquire(token, grant, around.latestTime())
     })
   }
@@ -199,6 +209,7 @@ export class LogAudit {
     }
     for (const item of body.items) {
       this.#groupOf(item.group).settle(item, heldBefore(item.group))
+      this.#surroundings.settled(this.log, item)
       this.#count(item)
     }
   }
@@ -229,6 +240,7 @@ export class LogAudit {
   }
 
   #drop(offset: number): void {
+    this.#surroundings.trimmed(this.log, offset)
     for (const group of this.groups.values()) group.drop(offset)
   }
 

@@ -1,13 +1,14 @@
 import { parseArgs } from 'node:util'
 import { report, simulate } from './simulate.js'
 
-// npm run sim -- [--seed N] [--runs N] [--steps N] [--loud]: histories one after the other, until one breaks a promise.
+// npm run sim -- [--seed N] [--runs N] [--steps N] [--network] [--loud]: histories one after the other, until one breaks a promise.
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     runs: { type: 'string', default: '1' },
     steps: { type: 'string', default: '4000' },
     keep: { type: 'boolean', default: false },
+    network: { type: 'boolean', default: false },
     loud: { type: 'boolean', default: false },
   },
 })
@@ -15,7 +16,10 @@ const first = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Numb
 const failed: number[] = []
 let steps = 0
 for (let at = 0; at < Number(values.runs); at++) {
-  const outcome = await simulate(first + at, Number(values.steps), { loud: values.loud })
+  const outcome = await simulate(first + at, Number(values.steps), {
+    loud: values.loud,
+    cast: values.network ? 'network' : 'raw',
+  })
   steps += outcome.steps
   if (outcome.error !== undefined) {
     failed.push(outcome.seed)

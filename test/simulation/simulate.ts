@@ -1,7 +1,8 @@
-import { World } from './world.js'
+import { type Cast, World } from './world.js'
 
 export interface Outcome {
   readonly seed: number
+  readonly cast: Cast
   readonly hash: string
   readonly steps: number
   readonly entries: number
@@ -15,9 +16,9 @@ export interface Outcome {
 export async function simulate(
   seed: number,
   steps: number,
-  options: { readonly loud?: boolean } = {},
+  options: { readonly loud?: boolean; readonly cast?: Cast } = {},
 ): Promise<Outcome> {
-  const world = new World(seed)
+  const world = new World(seed, options.cast ?? 'raw')
   world.trace.loud = options.loud ?? false
   const stray = (error: unknown) => world.scheduler.fail(error)
   process.on('unhandledRejection', stray)
@@ -32,6 +33,7 @@ export async function simulate(
   const { scheduler, auditor, trace, counts } = world
   return {
     seed,
+    cast: world.cast,
     hash: trace.digest(),
     steps: scheduler.steps,
     entries: auditor.entries,
@@ -43,12 +45,12 @@ export async function simulate(
 }
 
 /** A failure as a person reads it. */
-export function report({ seed, steps, error, trace }: Outcome, lines = 60): string {
+export function report({ seed, cast, steps, error, trace }: Outcome, lines = 60): string {
   const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return [
     ...(lines > 0 ? trace.slice(-lines) : []),
     '',
     `seed ${seed}, step ${steps}: ${what}`,
-    `Again: npm run sim -- --seed ${seed}`,
+    `Again: npm run sim -- --seed ${seed}${cast === 'network' ? ' --network' : ''}`,
   ].join('\n')
 }

@@ -1,11 +1,14 @@
 import { Broker } from '../../src/broker/broker.js'
 import { nodePersistence } from '../../src/broker/node-persistence.js'
+import { type ConnectOptions, RemoteConnection } from '../../src/connect.js'
 import { inProcessCoordination } from '../../src/coordination/memory.js'
 import { isPortalError, type PortalError } from '../../src/core/errors.js'
 import type { Logger } from '../../src/protocol/connection.js'
 import type { GroupSettings } from '../../src/protocol/groups.js'
 import type { BrokerService } from '../../src/protocol/service.js'
 import type { TopicConfig } from '../../src/protocol/topics.js'
+import { createDispatcher } from '../../src/transport/http/dispatch.js'
+import { serviceRoutes } from '../../src/transport/http/routes/routes.js'
 import type { Transport } from '../../src/transport/transport.js'
 import { runAdministrator } from './administrator.js'
 import { Auditor } from './auditor.js'
@@ -13,7 +16,10 @@ import { runConsumer } from './consumer.js'
 import { Disk } from './disk.js'
 import { runLibraryConsumer, runLibraryProducer } from './library-clients.js'
 import { type Call, type LinkFaults, localLink, type Reachable, remoteLink } from './link.js'
-import { runProducer } from './producer.js'
+import { Network } from './network.js'
+import { NetworkClients } from './network-clients.js'
+import { runNetworkConsumer } from './network-consumers.js'
+import { findTopic, runProducer } from './producer.js'
 import { runReader } from './reader.js'
 import { Scheduler } from './scheduler.js'
 import { Trace } from './trace.js'
@@ -27,6 +33,25 @@ const SETTINGS: Record<string, Partial<GroupSettings>> = {
     deadLetter: 'graveyard',
   },
   passing: { maxDeliveries: 4, backoff: { initial: 5, max: 1_000, factor: 3, jitter: 1 }, deadLetter: false },
+  patient: { maxDeliveries: 3, backoff: { initial: 50, max: 400, factor: 2, jitter: 0.2 } },
+  hasty: { maxDeliveries: 4, backoff: { initial: 5, max: 1_000, factor: 3, jitter: 1 }, deadLetter: false },
+}
+
+/** Who lives in a world: clients call by call, near and far; or the library's own, all far away. */
+export type Cast = 'raw' | 'network'
+
+const GROUPS: Record<Cast, readonly { readonly topic: string; readonly group: string }[]> = {
+  raw: [
+    { topic: 'plain', group: 'workers' },
+    { topic: 'plain', group: 'auditors' },
+    { topic: 'plain', group: 'passing' },
+    { topic: 'brief', group: 'workers' },
+    { topic: 'brief', group: 'passing' },
+  ],
+  network: [
+    { topic: 'plain', group: 'patient' },
+    { topic: 'plain', group: 'hasty' },
+  ],
 }
 
 const TOPICS: Record<string, Partial<TopicConfig>> = {
@@ -36,6 +61,8 @@ const TOPICS: Record<string, Partial<TopicConfig>> = {
 
 /** How long everything may take to drain once nothing is wrong any more (ms of virtual time). */
 const DRAIN = 600_000
+/** How long it may take what waits for nobody's lease: the longest silence of a connection, and a little. */
+const PATIENT_DRAIN = 60_000
 
 /** A broker that lives, dies and comes back, with its disk, its network and its clients; and what is known about them. */
 export class World {
@@ -45,13 +72,8 @@ export class World {
   readonly disk: Disk
   readonly network: LinkFaults = { loss: 0, duplicates: 0, delay: 10 }
   readonly counts = new Map<string, number>()
-  readonly groups = [
-    { topic: 'plain', group: 'workers' },
-    { topic: 'plain', group: 'auditors' },
-    { topic: 'plain', group: 'passing' },
-    { topic: 'brief', group: 'workers' },
-    { topic: 'brief', group: 'passing' },
-  ]
+  readonly groups: (typeof GROUPS)[Cast]
+  readonly cast: Cast
   /** No more faults: everybody acks, nobody dies. */
   healing = false
   producing = true
@@ -65,11 +87,30 @@ export class World {
   /** Damage was injected in this life. */
   #damaged = false
 
-  constructor(seed: number) {
+  readonly #wires: Network
+  readonly #networkClients = new NetworkClients(this)
+
+  constructor(seed: number, cast: Cast) {
+    this.cast = cast
+    this.groups = GROUPS[cast]
     this.scheduler = new Scheduler(seed)
     this.trace = new Trace(() => this.scheduler.now)
-    this.auditor = new Auditor(this.trace, (group) => SETTINGS[group]?.maxDeliveries ?? 5)
+    this.auditor = new Auditor(
+      this.trace,
+      () => this.scheduler.now,
+      (group) => SETTINGS[group]?.maxDeliveries ?? 5,
+    )
     this.disk = new Disk(this.scheduler, this.trace, this.auditor)
+    this.auditor.network.groups.add('patient').add('hasty')
+    this.#wires = new Network({
+      scheduler: this.scheduler,
+      faults: this.network,
+      broker: () => this.#broker,
+      watcher: {
+        arrived: (request, sentAt) => this.auditor.network.arrived(request, sentAt),
+        sees: (error) => this.sees(error),
+      },
+    })
     this.auditor.watch(
       () => this.disk.view,
       () => this.scheduler.latestTime,
@@ -82,6 +123,26 @@ export class World {
 
   count(what: string, by: number): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by)
+  }
+
+  /** A connection of the library over the simulated network, of a process that can die. */
+  connect(ways: { readonly streams: boolean; readonly doubles: boolean }): {
+    readonly connection: RemoteConnection
+    readonly die: () => void
+  } {
+    const { runtime, end } = this.scheduler.life()
+    const wires = this.#wires.connect(ways)
+    const nothing = () => {}
+    const logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+    const options: ConnectOptions = { runtime, logger, timeout: this.scheduler.pick([500, 2_000, 10_000]) }
+    const connection = new RemoteConnection('http://broker', options, wires.carrier)
+    connection.on('disconnect', () => this.count('network disconnect', 1))
+    connection.on('connect', () => this.count('network connect', 1))
+    const die = () => {
+      end()
+      wires.die()
+    }
+    return { connection, die }
   }
 
   /** An error that a client or the broker's owner was shown. */
@@ -119,10 +180,11 @@ export class World {
       failCommit: 0,
       freeBytes: Number.POSITIVE_INFINITY,
     })
-    const until = this.scheduler.now + DRAIN
+    const healedAt = this.scheduler.now
+    const until = healedAt + DRAIN
     let drained = false
     this.scheduler.spawn(
-      this.#drain().then(() => {
+      this.#drain(healedAt + PATIENT_DRAIN).then(() => {
         drained = true
       }),
     )
@@ -132,11 +194,13 @@ export class World {
       if (!(await this.scheduler.step())) throw new Violation('Nothing is left to happen.')
     }
     this.auditor.checkPromises()
+    if (this.cast === 'network') this.#networkClients.checkOnce()
   }
 
   /** The broker's lives, one after the other, each with the clients that live in its process. */
   async #history(): Promise<void> {
-    this.#clients()
+    if (this.cast === 'network') this.scheduler.spawn(this.#farClients())
+    else this.#clients()
     for (;;) {
       if (await this.#open()) await this.#live()
       else this.#die()
@@ -199,7 +263,14 @@ export class World {
     this.#close = () => broker.close()
     this.#instance = broker
     this.trace.line(`life ${life} is open`)
-    this.#broker = { life, local: services.local!, remote: services.remote!, alive }
+    const remote = services.remote!
+    const http = createDispatcher(remote, {
+      routes: serviceRoutes,
+      runtime,
+      logger: this.#logger(alive),
+      maxBodyBytes: 1 << 25,
+    })
+    this.#broker = { life, local: services.local!, remote, http, alive }
     return true
   }
 
@@ -208,9 +279,11 @@ export class World {
     const { life } = this.#broker!
     await this.#ensureTopics()
     const goesOn = () => this.#broker?.life === life
-    this.#localClients(life, goesOn)
-    this.scheduler.spawn(runLibraryProducer(this, this.#instance!, life, goesOn))
-    this.scheduler.spawn(runLibraryConsumer(this, this.#instance!, 'workers', goesOn))
+    if (this.cast === 'raw') {
+      this.#localClients(life, goesOn)
+      this.scheduler.spawn(runLibraryProducer(this, this.#instance!, life, goesOn))
+      this.scheduler.spawn(runLibraryConsumer(this, this.#instance!, 'workers', goesOn))
+    }
     const span = this.scheduler.random() * (this.scheduler.chance(0.3) ? 500 : 15_000)
     for (const end = this.scheduler.now + span; this.scheduler.now < end || this.healing; ) {
       await Promise.race([
@@ -244,9 +317,11 @@ export class World {
     this.#jumped = 0
     this.#kill!()
     this.#broker = undefined
+    this.#wires.brokerDied()
     if (this.scheduler.chance(0.5)) this.trace.line(`power fails: ${this.disk.losePower()} groups lost`)
     else this.trace.line('the process dies')
     this.auditor.restarted()
+    if (this.cast === 'network') this.#networkClients.checkOnce()
   }
 
   #setFaults(): void {
@@ -342,6 +417,24 @@ export class World {
     scheduler.spawn(runAdministrator(this, this.#remoteCall(), always))
   }
 
+  /** The library's clients, all elsewhere; they come once there is the topic, so that it is none with the defaults. */
+  async #farClients(): Promise<void> {
+    const { scheduler } = this
+    const clients = this.#networkClients
+    const connect = () => this.connect({ streams: scheduler.chance(0.5), doubles: true }).connection
+    await findTopic(this, this.#remoteCall(), 'plain', () => true)
+    for (const name of ['one', 'two']) scheduler.spawn(clients.produce(connect(), name))
+    for (const partition of [undefined, 0, 1]) scheduler.spawn(clients.read(connect(), partition))
+    for (let i = 0; i < 3; i++) scheduler.spawn(clients.lock(connect()))
+    for (const group of ['patient', 'hasty'] as const) {
+      for (const style of ['receive', 'iterate', 'run'] as const) {
+        for (const streams of [false, true])
+          scheduler.spawn(runNetworkConsumer(this, { group, style, streams }))
+      }
+    }
+    scheduler.spawn(runAdministrator(this, this.#remoteCall(), () => true))
+  }
+
   /** Clients in the broker's own process. */
   #localClients(life: number, goesOn: () => boolean): void {
     const { scheduler } = this
@@ -361,23 +454,30 @@ export class World {
   }
 
   /** Waits until nobody has anything left to do. */
-  async #drain(): Promise<void> {
+  async #drain(patience: number): Promise<void> {
     const call = this.#remoteCall()
     for (;;) {
       await this.scheduler.sleep(500)
       let left = 0
+      /** What may not take long: nobody has died over it. */
+      let hindered = this.cast === 'network' ? this.#networkClients.unfinished() : undefined
       try {
         for (const { topic, group } of this.groups) {
           await call('joinGroup', { topic, group, settings: this.settingsOf(group), create: true }, 5_000)
           await call('resumeGroup', { topic, group }, 5_000)
           const { partitions } = await call('describeGroup', { topic, group }, 5_000)
           for (const { lag } of partitions) left += lag
+          if (group === 'patient') for (const { lag } of partitions) if (lag > 0) hindered ??= `${lag} left`
         }
       } catch (error) {
         if (!isPortalError(error)) throw error
         continue
       }
-      if (left === 0) return
+      if (left === 0 && hindered === undefined) return
+      if (hindered !== undefined && this.scheduler.now > patience)
+        throw new Violation(
+          `Not done ${PATIENT_DRAIN} ms after all has healed: ${hindered}; ${await this.#explain()}`,
+        )
     }
   }
 

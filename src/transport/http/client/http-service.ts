@@ -6,6 +6,7 @@ import type {
   Compression,
   Position,
   ProduceBatch,
+  ProduceResult,
 } from '../../../protocol/service.js'
 import {
   COMPRESSIONS,
@@ -139,7 +140,8 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
           ? batches.map((batch) => ({ ...batch, packing: 0 }))
           : await Promise.all(batches.map((batch) => packBatch(batch, compression, options.pack)))
       const body = encodeProduceRequest(acks, packed)
-      return decode(decodeProduceResponse, await exchange('POST', '/messages', body, call))
+      const { results } = decode(decodeProduceResponse, await exchange('POST', '/messages', body, call))
+      return { results: results.map((result) => seenFromHere(url, result)) }
     },
     joinGroup: async ({ from, settings, create, ...name }, call) =>
       ask('PUT', group(name), { ...settings, from: from && toText(from), create }, call),
@@ -319,6 +321,12 @@ function problemOf(url: string, status: number, body: Uint8Array): PortalError {
     )
   // One that this build does not know is passed on as it is: `retriable` says what may be done.
   return asSeenFromHere(url, code as ErrorCode, detail, retriable)
+}
+
+function seenFromHere(url: string, result: ProduceResult): ProduceResult {
+  if (result.error === undefined) return result
+  const { code, message, retriable } = result.error
+  return { error: asSeenFromHere(url, code, message, retriable) }
 }
 
 /** A broker that stops comes back, or another does: for who is elsewhere that is a bad connection. */

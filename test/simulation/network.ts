@@ -1,0 +1,289 @@
+import type { Carrier } from '../../src/connect.js'
+import { PortalError } from '../../src/core/errors.js'
+import { openStream } from '../../src/transport/http/client/receive-stream.js'
+import type { SendRequest, SendResponse } from '../../src/transport/http/client/send.js'
+import type { HttpRequest, HttpResponse } from '../../src/transport/http/exchange.js'
+import { IMPOSSIBLE, type LinkFaults, type Reachable } from './link.js'
+import type { Scheduler } from './scheduler.js'
+import { Violation } from './violation.js'
+
+/** Who watches what crosses the network. */
+export interface NetworkWatcher {
+  /** A request has come to the broker. Returns who is told of its answer. */
+  arrived(request: SendRequest, sentAt: number): ExchangeWatcher | undefined
+  /** An answer said no. */
+  sees(error: PortalError): void
+}
+
+export interface ExchangeWatcher {
+  /** The broker has answered it well, or has gone on with its stream. */
+  served(): void
+  /** So much of the answer has come to the client. */
+  heard(piece: Uint8Array): void
+}
+
+export interface NetworkParts {
+  readonly scheduler: Scheduler
+  readonly faults: LinkFaults
+  readonly broker: () => Reachable | undefined
+  readonly watcher: NetworkWatcher
+}
+
+/** A client's way into the network. */
+export interface NetworkEnd {
+  readonly carrier: Carrier
+  /** Its process dies: whatever it has under way ends without a word. */
+  die(): void
+}
+
+/**
+ * HTTP as it is between machines: the real client and the real routes, with a simulated wire between. Each request has a connection of its own.
+ * What is on a connection is ordered, so that of a stream the tail is lost and never a piece in the middle; connections are not.
+ */
+export class Network {
+  readonly #parts: NetworkParts
+  readonly #open = new Set<Exchange>()
+
+  constructor(parts: NetworkParts) {
+    this.#parts = parts
+  }
+
+  /** `streams`: whether it hands over pieces as they come. `doubles`: something between may send its receives twice. */
+  connect({ streams, doubles }: { readonly streams: boolean; readonly doubles: boolean }): NetworkEnd {
+    const own = new Set<Exchange>()
+    const send = (request: SendRequest) => {
+      const mayDouble = request.onPiece === undefined && (doubles || !request.path.endsWith('/receive'))
+      const exchange = new Exchange(this.#parts, request, mayDouble)
+      own.add(exchange)
+      this.#open.add(exchange)
+      return exchange.answer.finally(() => {
+        own.delete(exchange)
+        this.#open.delete(exchange)
+      })
+    }
+    const pack = () => Promise.reject(new PortalError('UNSUPPORTED', 'Nothing is packed here.'))
+    const die = () => {
+      for (const exchange of own) {
+        this.#open.delete(exchange)
+        exchange.forsake()
+      }
+    }
+    return {
+      carrier: { send, pack, openStream: streams ? openStream : undefined, close: async () => {} },
+      die,
+    }
+  }
+
+  /** The broker's process is gone. Most connections are reset by its machine; of some nobody hears any more. */
+  brokerDied(): void {
+    const { scheduler } = this.#parts
+    for (const exchange of [...this.#open]) if (scheduler.chance(0.8)) exchange.resetByDeath()
+  }
+}
+
+/** A request at the broker. */
+interface Visit {
+  readonly life: number
+  readonly control: AbortController
+  /** The broker has noticed that the caller is gone. */
+  hasGone: boolean
+}
+
+class Exchange {
+  readonly answer: Promise<SendResponse>
+  readonly #parts: NetworkParts
+  readonly #request: SendRequest
+  readonly #sentAt: number
+  readonly #visits: Visit[] = []
+  #resolve!: (response: SendResponse) => void
+  #reject!: (error: Error) => void
+  #silence: { cancel(): void } | undefined
+  /** The client waits no more. */
+  #isOver = false
+  /** Nothing reaches the client any more. */
+  #isCut = false
+  /** When what was sent last arrives. */
+  #lastArrival = 0
+
+  constructor(parts: NetworkParts, request: SendRequest, mayDouble: boolean) {
+    this.#parts = parts
+    this.#request = request
+    this.#sentAt = parts.scheduler.now
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.#awaitSound()
+    request.signal?.addEventListener('abort', this.#abort, { once: true })
+    const { scheduler, faults } = parts
+    scheduler.spawn(this.#arrive())
+    if (mayDouble && scheduler.chance(faults.duplicates)) scheduler.spawn(this.#arrive())
+  }
+
+  /** The client's process is gone: its machine closes the connection, or is gone, too. */
+  forsake(): void {
+    this.#end(() => {})
+  }
+
+  resetByDeath(): void {
+    if (this.#visits.length > 0) this.#parts.scheduler.after(this.#delay(), () => this.#fail('reset'))
+  }
+
+  // The client's end ---------------------------------------------------------------------------------------------------
+
+  readonly #abort = (): void => this.#fail('aborted')
+
+  #awaitSound(): void {
+    this.#silence?.cancel()
+    this.#silence = this.#parts.scheduler.after(this.#request.timeout, () => this.#fail('silence'))
+  }
+
+  #fail(why: string): void {
+    this.#end(() => this.#reject(new Error(why)))
+  }
+
+  #end(tell: () => void): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#silence?.cancel()
+    this.#request.signal?.removeEventListener('abort', this.#abort)
+    tell()
+    for (const visit of this.#visits) this.#noticeLater(visit)
+  }
+
+  // The broker's end ---------------------------------------------------------------------------------------------------
+
+  async #arrive(): Promise<void> {
+    const { scheduler, faults, broker, watcher } = this.#parts
+    await scheduler.sleep(this.#delay())
+    if (scheduler.chance(faults.loss)) return this.#break()
+    const reached = broker()
+    if (!reached?.alive()) return this.#fail('refused')
+    // A connection that was closed before it carried anything.
+    if (this.#isOver && scheduler.chance(0.5)) return
+    const visit: Visit = { life: reached.life, control: new AbortController(), hasGone: false }
+    this.#visits.push(visit)
+    // It is read with the end of the connection right behind it.
+    if (this.#isOver) leave(visit)
+    const exchange = watcher.arrived(this.#request, this.#sentAt)
+    const answer = await reached.http(toRequest(this.#request, visit.control.signal))
+    // Whoever died meanwhile has answered nothing.
+    if (!reached.alive()) return
+    if (visit.hasGone) return answer.undo?.()
+    if (typeof answer.body === 'object' && Symbol.asyncIterator in answer.body)
+      return this.#stream(reached, visit, answer, answer.body as AsyncIterable<Uint8Array>, exchange)
+    const body = typeof answer.body === 'string' ? new TextEncoder().encode(answer.body) : answer.body
+    this.#judge(answer, body)
+    if (answer.status < 300) exchange?.served()
+    // Of one that was sent twice the other is hung up on.
+    if (this.#isOver && this.#visits.length > 1) return answer.undo?.()
+    if (scheduler.chance(faults.loss)) {
+      // It stuck in the socket, which the broker sees; or it was on its way, which nobody does.
+      if (scheduler.chance(0.3)) scheduler.after(this.#delay(), () => answer.undo?.())
+      return this.#break()
+    }
+    await scheduler.sleep(this.#delay())
+    if (this.#isOver && this.#visits.length > 1) return answer.undo?.()
+    if (this.#isCut || this.#isOver) return
+    if (answer.status < 300 && body) exchange?.heard(body)
+    this.#end(() => this.#resolve(responseOf(answer, body)))
+  }
+
+  /** Writes one piece after the other, as the server does: it learns late, or never, that nobody reads. */
+  async #stream(
+    reached: Reachable,
+    visit: Visit,
+    answer: HttpResponse,
+    body: AsyncIterable<Uint8Array>,
+    watcher: ExchangeWatcher | undefined,
+  ): Promise<void> {
+    const { scheduler, faults } = this.#parts
+    let pieces = 0
+    for await (const whole of body) {
+      if (!reached.alive() || visit.hasGone) break
+      // The first says only that it is open.
+      if (++pieces > 1) watcher?.served()
+      for (const piece of this.#torn(whole)) {
+        if (!this.#isCut && scheduler.chance(faults.loss / 4)) this.#break()
+        if (!this.#isCut) this.#put(() => this.#hear(piece, watcher))
+      }
+    }
+    if (reached.alive() && !visit.hasGone) this.#put(() => this.#end(() => this.#resolve(responseOf(answer))))
+  }
+
+  /** Frames are no pieces: the network cuts where it likes. */
+  #torn(piece: Uint8Array): Uint8Array[] {
+    const { scheduler } = this.#parts
+    if (piece.length < 2 || !scheduler.chance(0.2)) return [piece]
+    const at = scheduler.whole(1, piece.length - 1)
+    return [piece.subarray(0, at), piece.subarray(at)]
+  }
+
+  #put(arrives: () => void): void {
+    const { scheduler } = this.#parts
+    this.#lastArrival = Math.max(this.#lastArrival + 0.01, scheduler.now + this.#delay())
+    scheduler.after(this.#lastArrival - scheduler.now, () => {
+      if (!this.#isOver && !this.#isCut) arrives()
+    })
+  }
+
+  #hear(piece: Uint8Array, watcher: ExchangeWatcher | undefined): void {
+    this.#awaitSound()
+    watcher?.heard(piece)
+    this.#request.onPiece!(piece)
+  }
+
+  #judge({ status }: HttpResponse, body: Uint8Array | undefined): void {
+    if (status < 400) return
+    const { code, detail } = JSON.parse(new TextDecoder().decode(body))
+    const { method, path } = this.#request
+    if (IMPOSSIBLE.has(code)) throw new Violation(`${method} ${path} was refused: ${code} ${detail}`)
+    this.#parts.watcher.sees(new PortalError(code, detail))
+  }
+
+  // Faults -------------------------------------------------------------------------------------------------------------
+
+  /** The connection is gone, with all that is on it. The client sees a reset, or nothing at all. */
+  #break(): void {
+    const { scheduler } = this.#parts
+    this.#isCut = true
+    if (scheduler.chance(0.7)) scheduler.after(this.#delay(), () => this.#fail('reset'))
+    for (const visit of this.#visits) if (scheduler.chance(0.3)) this.#noticeLater(visit)
+  }
+
+  /** The broker learns that nobody listens: at once, or when it next tries to send. */
+  #noticeLater(visit: Visit): void {
+    const { scheduler } = this.#parts
+    const late = scheduler.pick([0, 0, 100, 3_000, 20_000])
+    scheduler.after(this.#delay() + scheduler.random() * late, () => leave(visit))
+  }
+
+  #delay(): number {
+    const { scheduler, faults } = this.#parts
+    const isLong = faults.delay > 0 && scheduler.chance(0.01)
+    return scheduler.random() * faults.delay * (isLong ? 100 : 1)
+  }
+}
+
+function leave(visit: Visit): void {
+  visit.hasGone = true
+  visit.control.abort(new PortalError('ABORTED', 'The caller has gone.'))
+}
+
+function toRequest({ method, path, headers, body }: SendRequest, signal: AbortSignal): HttpRequest {
+  const mark = path.indexOf('?')
+  const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : (body ?? new Uint8Array())
+  return {
+    method,
+    path: mark < 0 ? path : path.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? '' : path.slice(mark + 1)),
+    header: (name) => headers[name],
+    body: async () => bytes,
+    signal,
+    peer: { address: undefined },
+  }
+}
+
+function responseOf({ status, headers }: HttpResponse, body: Uint8Array = new Uint8Array()): SendResponse {
+  return { status, type: headers['content-type'] ?? '', body }
+}
