@@ -467,7 +467,10 @@ export class World {
           await call('resumeGroup', { topic, group }, 5_000)
           const { partitions } = await call('describeGroup', { topic, group }, 5_000)
           for (const { lag } of partitions) left += lag
-          if (group === 'patient') for (const { lag } of partitions) if (lag > 0) hindered ??= `${lag} left`
+          if (group !== 'patient') continue
+          // A retry is due at a time of the wall clock, which may have jumped.
+          for (const { lag, retrying, dying } of partitions)
+            if (lag > retrying + dying) hindered ??= `${lag - retrying - dying} left`
         }
       } catch (error) {
         if (!isPortalError(error)) throw error

@@ -46,6 +46,21 @@ describe('receive', () => {
     expect(received.value!.value).toBe(0)
   })
 
+  it('says what is held after a receive that was given up: a grant may have been on its way', async () => {
+    const { runtime, queue, consumer } = setUp(1)
+    const message = await runtime.runUntil(consumer.receive())
+    const controller = new AbortController()
+    const given = watch(consumer.receive({ signal: controller.signal }))
+    await runtime.settle()
+    controller.abort()
+    await runtime.settle()
+    expect(given.error).toMatchObject({ code: 'ABORTED' })
+    queue.fill(1)
+    await runtime.runUntil(consumer.receive())
+    expect(queue.receives.map(({ held }) => held?.length)).toEqual([undefined, undefined, 1])
+    await runtime.runUntil(message.ack())
+  })
+
   it('resolves to null at the timeout, also when the topic is missing', async () => {
     const { runtime, queue, consumer } = setUp()
     const received = watch(consumer.receive({ timeout: 100 }))

@@ -158,6 +158,23 @@ describe('trying again (invariants 14 to 16)', () => {
     expect(new Set(log.epochs())).toEqual(new Set([0]))
   })
 
+  it('stores a message once when a copy of its request overtakes and another comes late (invariant 14)', async () => {
+    const { producer, runtime, log } = setUp()
+    const after = (milliseconds: number) =>
+      new Promise<void>((resolve) => void runtime.timers.setTimeout(resolve, milliseconds))
+    log.script.request = (_, number) => (number === 1 ? after(50) : undefined)
+    log.script.answer = (_, number) => (number === 2 ? after(100) : undefined)
+    const first = producer.send('t', 'first')
+    await runtime.settle()
+    const second = producer.send('t', 'second')
+    await runtime.advance(60)
+    // It was refused before the first had come; its copy is not.
+    await runtime.runUntil(log.service.produce!(log.requests[1]!))
+    expect(log.values()).toEqual(['first', 'second'])
+    expect(await runtime.runUntil(Promise.all([first, second]))).toMatchObject([{ offset: 0 }, { offset: 1 }])
+    expect(log.values()).toEqual(['first', 'second'])
+  })
+
   it('goes on under a new epoch after a batch that was refused for good, and loses nothing behind it', async () => {
     const { producer, runtime, log } = setUp()
     log.script.batch = ({ records }) =>

@@ -43,7 +43,7 @@ export class Fetcher {
   #failures = 0
   /** Receives under way, of loops and of single messages. */
   #receives = 0
-  /** An answer was lost: it may have granted what nobody knows of. */
+  /** A receive has failed or was given up: it may have granted what nobody knows of. */
   #answerLost = false
 
   constructor(consumer: FetchingConsumer) {
@@ -88,7 +88,7 @@ export class Fetcher {
     this.#retry = undefined
   }
 
-  /** Asks the broker once. After a lost answer, and while no other receive is under way, it says what is held. */
+  /** Asks the broker once. After one that failed, and while no other receive is under way, it says what is held. */
   async receive(
     session: Session,
     wanted: Pick<ReceiveRequest, 'maxMessages' | 'maxBytes' | 'wait'>,
@@ -99,7 +99,7 @@ export class Fetcher {
     try {
       return await this.#consumer.side.service.receive(request, { signal })
     } catch (error) {
-      this.#failed(error)
+      this.#answerLost = true
       throw error
     } finally {
       this.#receives--
@@ -167,18 +167,21 @@ export class Fetcher {
       credit: stream.takeCredit()!,
     }
     let failure: unknown
+    let answers = 0
     this.#receives++
     try {
       for await (const response of this.#consumer.side.service.receiveStream(request, { signal })) {
         this.#failures = 0
+        answers++
         const all = (count: number) => count > 0 && stream.outstanding <= count
         stream.arrived(response, this.#consumer.arrived(session, response, all))
       }
     } catch (error) {
       failure = error
-      this.#failed(error)
     }
     this.#receives--
+    // Its first answer says that it is open: what is held was compared by the second.
+    if (failure !== undefined || (request.held !== undefined && answers < 2)) this.#answerLost = true
     stream.controller.abort()
     this.#stream = undefined
     if (failure === undefined || isPortalError(failure, 'ABORTED')) this.#consumer.wantTurn()
@@ -207,10 +210,6 @@ export class Fetcher {
       },
     )
     return undefined
-  }
-
-  #failed(error: unknown): void {
-    if (isPortalError(error, 'DISCONNECTED', 'TIMEOUT')) this.#answerLost = true
   }
 
   /** What is held, for the broker to compare, if an answer was lost and no other is on its way. */

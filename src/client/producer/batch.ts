@@ -21,6 +21,8 @@ export class ProducerBatch {
   maybeStored = false
   /** Refused because an earlier one was missing: goes only once that is decided. */
   waitsForHead = false
+  /** When it was sent last every earlier one was decided. */
+  wentAsHead = false
   lastError: PortalError | undefined
   readonly timestamps: number[] = []
   readonly resolves: ((sent: Sent) => void)[] = []

@@ -51,6 +51,7 @@ export class PartitionQueue {
   /** Marks a batch as under way, and gives it its sequence if it has none in this epoch. */
   send(batch: ProducerBatch, producerId: string): Uint8Array {
     if (this.open === batch) this.open = undefined
+    batch.wentAsHead = this.isHead(batch)
     batch.state = 'sending'
     this.#sending++
     if (batch.records === undefined) {

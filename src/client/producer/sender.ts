@@ -173,7 +173,8 @@ export class Sender {
   }
 
   #outOfSequence(queue: PartitionQueue, batch: ProducerBatch, error: PortalError): void {
-    if (!queue.isHead(batch)) {
+    // One that came before its turn was refused, and a copy of it may have come after: only what was refused in its turn is not stored.
+    if (!queue.isHead(batch) || !batch.wentAsHead) {
       batch.waitsForHead = true
       this.#events.waiting(queue)
     } else if (batch.maybeStored) {
