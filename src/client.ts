@@ -37,7 +37,7 @@ export {
   PortalError,
   type PortalErrorOptions,
 } from './core/errors.js'
-export type { ClientSide, Connection, Logger } from './protocol/connection.js'
+export type { ClientSide, Connection, Logger, Servable } from './protocol/connection.js'
 export type * from './protocol/groups.js'
 export type * from './protocol/metrics.js'
 export type * from './protocol/service.js'

@@ -56,6 +56,13 @@ describe('installed into a fresh project', () => {
     expect(await run('node', ['cjs/receive.js', directory], { cwd: folder })).toContain(said)
   })
 
+  it('works over HTTP, from ESM and from CJS', async () => {
+    for (const program of ['esm/network.js', 'cjs/network.js']) {
+      const directory = join(folder, `data-${program.slice(0, 3)}-network`)
+      expect(await run('node', [program, directory], { cwd: folder })).toContain(said)
+    }
+  })
+
   it('works from TypeScript (nodenext), in an ESM and in a CJS module', async () => {
     await run('node', ['node_modules/typescript/bin/tsc', '--project', 'typescript'], { cwd: folder })
     expect(await run('node', ['typescript/out/esm.mjs'], { cwd: folder })).toContain(said)
@@ -84,6 +91,7 @@ describe('installed into a fresh project', () => {
 
   it('brings its command line', async () => {
     const help = await run('npx', ['--no-install', 'portal-mq', '--help'], { cwd: folder })
-    for (const command of ['demo', 'produce', 'consume', 'topic', 'group']) expect(help).toContain(command)
+    for (const command of ['demo', 'serve', 'produce', 'consume', 'topic', 'group'])
+      expect(help).toContain(command)
   })
 })

@@ -160,10 +160,10 @@ describe('trying again (invariants 14 to 16)', () => {
 
   it('stores a message once when a copy of its request overtakes and another comes late (invariant 14)', async () => {
     const { producer, runtime, log } = setUp()
-    const after = (milliseconds: number) =>
+    const elapsed = (milliseconds: number) =>
       new Promise<void>((resolve) => void runtime.timers.setTimeout(resolve, milliseconds))
-    log.script.request = (_, number) => (number === 1 ? after(50) : undefined)
-    log.script.answer = (_, number) => (number === 2 ? after(100) : undefined)
+    log.script.request = (_, number) => (number === 1 ? elapsed(50) : undefined)
+    log.script.answer = (_, number) => (number === 2 ? elapsed(100) : undefined)
     const first = producer.send('t', 'first')
     await runtime.settle()
     const second = producer.send('t', 'second')

@@ -9,6 +9,7 @@ import {
   type Sent,
 } from 'portal-mq'
 import type { PortalError as ClientError } from 'portal-mq/client'
+import { connect, http } from 'portal-mq/http'
 
 interface Reading {
   readonly celsius: number
@@ -23,6 +24,10 @@ const message: Message<Reading> | null = await new Consumer<Reading>(broker, 'te
 if (message === null || message.offset !== sent.offset) throw new Error('The message did not come.')
 console.log(`delivered ${JSON.stringify(message.value satisfies Reading)}`)
 await message.ack()
+
+await using served = await createBroker({ directory: ':memory:', transport: http({ port: 0 }) })
+await using remote = connect(served.url ?? '')
+await new Producer(remote).send<Reading>('temp_1', { celsius: 20 })
 
 const topics = await new Admin(broker).listTopics()
 if (topics.length === 0) throw new Error('The topic was not created.')
