@@ -26,14 +26,17 @@ export function errorCases(network: boolean): TransportConformanceCase[] {
 
     ...ERROR_CODES.map((code) =>
       transportCase(`${code} crosses as the outcome of one batch`, async ({ serve }) => {
-        const results = [
-          { runs: [1, 2, 0] },
-          { error: new PortalError(code, MESSAGE) },
-          { error: new PortalError(code, '', { retriable: true }) },
-          { error: new PortalError(code, MESSAGE, { retriable: false }) },
+        const errors = [
+          new PortalError(code, MESSAGE),
+          new PortalError(code, MESSAGE, { retriable: true }),
+          new PortalError(code, MESSAGE, { retriable: false }),
         ]
-        const { remote } = await serve({ produce: async () => ({ results }) })
-        equal(await remote.produce({ acks: 'all', batches: [] }), { results }, 'the outcomes')
+        const given = [{ runs: [1, 2, 0] }, ...errors.map((error) => ({ error }))]
+        const { remote } = await serve({ produce: async () => ({ results: given }) })
+        const { results } = await remote.produce({ acks: 'all', batches: [] })
+        equal(results[0], given[0], 'the outcome that was good')
+        equal(results.length, given.length, 'how many outcomes there are')
+        errors.forEach((error, at) => expectSame(results[at + 1]?.error, error, network))
       }),
     ),
 
@@ -111,19 +114,29 @@ function rejecting(call: () => Promise<unknown>): Promise<unknown> {
 }
 
 async function expectError({ remote }: Served, error: PortalError, network: boolean): Promise<void> {
-  const code: ErrorCode = network && error.code === 'CLOSED' ? 'DISCONNECTED' : error.code
   for (const call of [remote.describeTopic({ name: 'orders' }), remote.receive(receiveRequest)]) {
-    const found = await rejection(call, code, `a call that fails with ${error.code}`)
-    ensure(isPortalError(found), 'it is a PortalError')
-    equal(found.name, code === 'ABORTED' ? 'AbortError' : 'PortalError', 'its name')
-    if (code !== error.code) {
-      ensure(found.retriable, 'another broker may answer')
-      ensure(found.message.includes(MESSAGE), 'the message holds what was said')
-      continue
-    }
-    equal(found.message, MESSAGE, 'its message')
-    // A storage that failed ends its broker; whoever is elsewhere may ask again when it is back.
-    const isRetriable = error.retriable || (network && code === 'STORAGE_FAILED')
-    equal(found.retriable, isRetriable, 'whether it may be retried')
+    const found = await rejection(call, codeThere(error, network), `a call that fails with ${error.code}`)
+    expectSame(found, error, network)
   }
+}
+
+function codeThere({ code }: PortalError, network: boolean): ErrorCode {
+  return network && code === 'CLOSED' ? 'DISCONNECTED' : code
+}
+
+/** Ensures that what was found is the error, as it is to be taken where it arrives. */
+function expectSame(found: unknown, error: PortalError, network: boolean): void {
+  if (!isPortalError(found)) throw new Error(`Expected a PortalError, found ${String(found)}.`)
+  const code = codeThere(error, network)
+  equal(found.code, code, 'its code')
+  equal(found.name, code === 'ABORTED' ? 'AbortError' : 'PortalError', 'its name')
+  if (code !== error.code) {
+    ensure(found.retriable, 'another broker may answer')
+    ensure(found.message.includes(MESSAGE), 'the message holds what was said')
+    return
+  }
+  equal(found.message, MESSAGE, 'its message')
+  // A storage that failed ends its broker; whoever is elsewhere may ask again when it is back.
+  const isRetriable = error.retriable || (network && code === 'STORAGE_FAILED')
+  equal(found.retriable, isRetriable, 'whether it may be retried')
 }
