@@ -1,6 +1,8 @@
 import type { Grant, SettleItem } from '../../src/core/entry-body.js'
+import { isPortalError } from '../../src/core/errors.js'
 import type { HeldToken, ReceiveResponse } from '../../src/protocol/service.js'
 import { decodeReceiveRequest, decodeReceiveResponse } from '../../src/protocol/wire/receive.js'
+import { decodeSettleRequest } from '../../src/protocol/wire/settle.js'
 import { decodeStreamRequest, FrameReader } from '../../src/protocol/wire/stream.js'
 import { WIRE_TYPE } from '../../src/protocol/wire/wire.js'
 import type { SendRequest } from '../../src/transport/http/client/send.js'
@@ -22,6 +24,14 @@ interface SeenLease {
   readonly ends: Map<number, number>
   /** The answer with it has come to its consumer. */
   hasArrived: boolean
+}
+
+interface SeenStream {
+  /** The most that its consumer may hold. */
+  readonly limit: number
+  /** Messages that the broker was allowed to send, and that have come. */
+  told: number
+  come: number
 }
 
 /** What a consumer said that it holds, and the broker heard. */
@@ -48,6 +58,7 @@ export class NetworkAudit {
   readonly #deliveries = new Map<string, number>()
   /** Consumer -> the last claim that was served. */
   readonly #claims = new Map<string, Claim>()
+  readonly #streams = new Map<string, SeenStream>()
   /** Consumer -> when it sent the latest request whose answer came. */
   readonly #heardFrom = new Map<string, number>()
   /** `log offset` of all that was ever trimmed: what a loss of power brings back may have been missed. */
@@ -81,6 +92,31 @@ export class NetworkAudit {
 
   // What crosses the network -------------------------------------------------------------------------------------------
 
+  /** Credit is for what its consumer has room for (invariant 28). */
+  sent({ path, body, headers }: SendRequest): void {
+    const raised = /^\/streams\/([^/]+)\/credit$/.exec(path)
+    if (raised) this.#allowed(raised[1]!, JSON.parse(String(body)).messages)
+    if (headers['content-type'] !== WIRE_TYPE || !(body instanceof Uint8Array)) return
+    if (path.endsWith('/settle')) {
+      const { credit } = decodeSettleRequest(body)
+      if (credit) this.#allowed(credit.stream, credit.messages)
+    } else if (path.endsWith('/stream')) {
+      const { stream, consumer, credit } = decodeStreamRequest(body)
+      this.#streams.set(stream, { limit: limitOf(consumer), told: 0, come: 0 })
+      this.#allowed(stream, credit.messages)
+    }
+  }
+
+  #allowed(id: string, messages: number): void {
+    const stream = this.#streams.get(id)!
+    const most = stream.come + stream.limit
+    check(
+      messages <= most,
+      () => `[28] stream ${id} may bring ${messages}, its consumer has room for ${most}`,
+    )
+    stream.told = Math.max(stream.told, messages)
+  }
+
   arrived({ path, body, headers }: SendRequest, sentAt: number): ExchangeWatcher | undefined {
     if (headers['content-type'] !== WIRE_TYPE || !(body instanceof Uint8Array)) return undefined
     if (path.endsWith('/receive')) {
@@ -92,13 +128,17 @@ export class NetworkAudit {
       }
     }
     if (!path.endsWith('/stream')) return undefined
-    const { topicId, consumer, held } = decodeStreamRequest(body)
+    const { topicId, consumer, held, stream } = decodeStreamRequest(body)
     const frames = new FrameReader()
     const heard = (piece: Uint8Array): void => {
       try {
-        for (const answer of frames.push(piece)) this.#heard(topicId, consumer, sentAt, answer)
-      } catch {
+        for (const answer of frames.push(piece)) {
+          this.#came(stream, answer)
+          this.#heard(topicId, consumer, sentAt, answer)
+        }
+      } catch (error) {
         // The stream ends with a failure: the client hears of it, too.
+        if (!isPortalError(error)) throw error
       }
     }
     return { served: this.#claim(topicId, consumer, held), heard }
@@ -111,6 +151,14 @@ export class NetworkAudit {
     return () => {
       if ((this.#claims.get(consumer)?.at ?? -1) < claim.at) this.#claims.set(consumer, claim)
     }
+  }
+
+  #came(id: string, { deliveries }: ReceiveResponse): void {
+    const stream = this.#streams.get(id)!
+    for (const { batches } of deliveries)
+      for (const { ranges } of batches) stream.come += offsetsOf(ranges).length
+    const { come, told } = stream
+    check(come <= told, () => `[28] stream ${id} brought ${come} messages, and was allowed ${told}`)
   }
 
   #heard(topicId: string, consumer: string, sentAt: number, { deliveries }: ReceiveResponse): void {
@@ -171,4 +219,9 @@ export class NetworkAudit {
         `${name}, was lost on its way at ${lease.writtenAt}, and the consumer asked on without a word of it`,
     )
   }
+}
+
+/** How many messages a consumer may hold: its name says so. */
+function limitOf(consumer: string): number {
+  return Number(/^holds(\d+)-/.exec(consumer)?.[1] ?? Number.POSITIVE_INFINITY)
 }

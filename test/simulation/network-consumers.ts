@@ -26,11 +26,14 @@ export async function runNetworkConsumer(world: World, options: NetworkConsumerO
       streams: options.streams,
       doubles: options.group === 'hasty',
     })
+    const prefetch = world.scheduler.pick(['auto', 1, 8, 64] as const)
     const consumer = new Consumer<string>(connection, 'plain', {
       group: options.group,
       ...world.settingsOf(options.group),
       lease: LEASE[options.group],
-      prefetch: world.scheduler.pick(['auto', 1, 8, 64] as const),
+      prefetch,
+      // Whoever watches the network learns from it how much credit it may give.
+      consumerId: prefetch === 'auto' ? undefined : `holds${prefetch}`,
     })
     const work = new Work(world, consumer, options)
     const life = work.begin()

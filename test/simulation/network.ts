@@ -9,6 +9,8 @@ import { Violation } from './violation.js'
 
 /** Who watches what crosses the network. */
 export interface NetworkWatcher {
+  /** A client sends a request. */
+  sent(request: SendRequest): void
   /** A request has come to the broker. Returns who is told of its answer. */
   arrived(request: SendRequest, sentAt: number): ExchangeWatcher | undefined
   /** An answer said no. */
@@ -52,6 +54,12 @@ export class Network {
   connect({ streams, doubles }: { readonly streams: boolean; readonly doubles: boolean }): NetworkEnd {
     const own = new Set<Exchange>()
     const send = (request: SendRequest) => {
+      try {
+        this.#parts.watcher.sent(request)
+      } catch (error) {
+        // Thrown here it would be taken for a bad connection.
+        this.#parts.scheduler.fail(error)
+      }
       const mayDouble = request.onPiece === undefined && (doubles || !request.path.endsWith('/receive'))
       const exchange = new Exchange(this.#parts, request, mayDouble)
       own.add(exchange)

@@ -107,6 +107,7 @@ export class World {
       faults: this.network,
       broker: () => this.#broker,
       watcher: {
+        sent: (request) => this.auditor.network.sent(request),
         arrived: (request, sentAt) => this.auditor.network.arrived(request, sentAt),
         sees: (error) => this.sees(error),
       },
