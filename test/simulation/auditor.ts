@@ -36,8 +36,9 @@ export class Auditor implements DiskWatcher, Surroundings {
   readonly #epochs = new Map<string, number>()
   #view: () => MemoryDatabase
   #latest: () => number = () => 0
-  /** Which life of the broker writes. */
+  /** Which life of the broker writes, and since when. */
   life = 0
+  livesSince = 0
   entries = 0
   /** Topic id -> name. */
   readonly names = new Map<string, string>()

@@ -125,7 +125,10 @@ class Exchange {
     request.signal?.addEventListener('abort', this.#abort, { once: true })
     const { scheduler, faults } = parts
     scheduler.spawn(this.#arrive())
-    if (mayDouble && scheduler.chance(faults.duplicates)) scheduler.spawn(this.#arrive())
+    if (mayDouble && scheduler.chance(faults.duplicates)) {
+      const late = scheduler.random() * scheduler.pick([0, 200])
+      scheduler.after(late, () => scheduler.spawn(this.#arrive()))
+    }
   }
 
   /** The client's process is gone: its machine closes the connection, or is gone, too. */

@@ -212,6 +212,7 @@ export class World {
   async #open(): Promise<boolean> {
     const life = ++this.#lives
     this.auditor.life = life
+    this.auditor.livesSince = this.scheduler.now
     this.#setFaults()
     const { runtime, end, alive } = this.scheduler.life()
     const { storage, cutOff } = this.disk.open()
