@@ -175,6 +175,24 @@ describe('trying again (invariants 14 to 16)', () => {
     expect(log.values()).toEqual(['first', 'second'])
   })
 
+  it('stores a message once when a copy of its request was stored and what came before it gave up (invariant 14)', async () => {
+    const { producer, runtime, log } = setUp({ deliveryTimeout: 5_000 })
+    const wait = (milliseconds: number) =>
+      new Promise<void>((resolve) => void runtime.timers.setTimeout(resolve, milliseconds))
+    log.script.request = (_, number) => (number === 1 ? wait(50) : undefined)
+    log.script.answer = (_, number) => (number === 1 ? never() : undefined)
+    const lost = watch(producer.send('t', 'lost'))
+    await runtime.advance(20)
+    const behind = producer.send('t', 'behind')
+    await runtime.advance(60)
+    await runtime.runUntil(log.service.produce!(log.requests[1]!))
+    expect(log.values()).toEqual(['lost', 'behind'])
+    await runtime.advance(5_000)
+    expect(lost.error).toMatchObject({ code: 'TIMEOUT' })
+    expect(await runtime.runUntil(behind)).toMatchObject({ offset: 1 })
+    expect(log.values()).toEqual(['lost', 'behind'])
+  })
+
   it('goes on under a new epoch after a batch that was refused for good, and loses nothing behind it', async () => {
     const { producer, runtime, log } = setUp()
     log.script.batch = ({ records }) =>

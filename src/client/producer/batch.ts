@@ -23,6 +23,8 @@ export class ProducerBatch {
   waitsForHead = false
   /** When it was sent last every earlier one was decided. */
   wentAsHead = false
+  /** Refused before its turn, and not again: a copy of it that the network made may have come in its turn. */
+  isDoubtful = false
   lastError: PortalError | undefined
   readonly timestamps: number[] = []
   readonly resolves: ((sent: Sent) => void)[] = []

@@ -37,6 +37,9 @@ export class PartitionQueue {
     if (this.blocked || this.retryAt > now) return undefined
     if (this.#broken) {
       if (this.#sending > 0) return undefined
+      // Once more under its sequence, alone: if a copy of it is stored, this is answered as that.
+      const doubtful = this.batches.find((batch) => batch.state === 'waiting' && batch.isDoubtful)
+      if (doubtful !== undefined) return doubtful
       this.#beginEpoch(onUndecided)
     }
     let first = true
@@ -115,6 +118,7 @@ export class PartitionQueue {
     batch.records = undefined
     batch.maybeStored = false
     batch.waitsForHead = false
+    batch.isDoubtful = false
     this.batches.push(batch)
   }
 

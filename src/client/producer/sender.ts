@@ -174,7 +174,9 @@ export class Sender {
 
   #outOfSequence(queue: PartitionQueue, batch: ProducerBatch, error: PortalError): void {
     // One that came before its turn was refused, and a copy of it may have come after: only what was refused in its turn is not stored.
-    if (!queue.isHead(batch) || !batch.wentAsHead) {
+    const isEarly = !queue.isHead(batch) || !batch.wentAsHead
+    batch.isDoubtful = isEarly && !batch.isDoubtful
+    if (isEarly) {
       batch.waitsForHead = true
       this.#events.waiting(queue)
     } else if (batch.maybeStored) {
