@@ -177,9 +177,9 @@ describe('trying again (invariants 14 to 16)', () => {
 
   it('stores a message once when a copy of its request was stored and what came before it gave up (invariant 14)', async () => {
     const { producer, runtime, log } = setUp({ deliveryTimeout: 5_000 })
-    const wait = (milliseconds: number) =>
+    const elapsed = (milliseconds: number) =>
       new Promise<void>((resolve) => void runtime.timers.setTimeout(resolve, milliseconds))
-    log.script.request = (_, number) => (number === 1 ? wait(50) : undefined)
+    log.script.request = (_, number) => (number === 1 ? elapsed(50) : undefined)
     log.script.answer = (_, number) => (number === 1 ? never() : undefined)
     const lost = watch(producer.send('t', 'lost'))
     await runtime.advance(20)
