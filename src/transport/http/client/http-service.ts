@@ -35,8 +35,11 @@ export interface HttpServiceOptions {
   readonly timeout: number
 }
 
-/** How long one request sleeps at the server: shorter than proxies cut what is silent. */
-const WAIT = 25_000
+/**
+ * How long one request sleeps at the server: shorter than proxies cut what is silent, and so short that a connection which has died in silence is
+ * noticed before the leases end that it may have brought.
+ */
+const WAIT = 15_000
 /** How long a stream may be silent: the server says something more often (ms). */
 const HEARTBEAT = 15_000
 /** How long the answer to a receive that was ended is awaited (ms). */
