@@ -18,9 +18,9 @@ export function resolveGroupSettings(topic: string, asked: AskedGroupSettings): 
 export function patchGroupSettings(topic: string, settings: GroupSettings, patch: GroupPatch): GroupSettings {
   return checkSettings(topic, {
     order: settings.order,
-    maxDeliveries: patch.maxDeliveries ?? settings.maxDeliveries,
+    maxDeliveries: patch.maxDeliveries === undefined ? settings.maxDeliveries : patch.maxDeliveries,
     backoff: { ...settings.backoff, ...defined(patch.backoff) },
-    deadLetter: patch.deadLetter ?? settings.deadLetter,
+    deadLetter: patch.deadLetter === undefined ? settings.deadLetter : patch.deadLetter,
   })
 }
 

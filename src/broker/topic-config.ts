@@ -1,4 +1,5 @@
 import { PortalError } from '../core/errors.js'
+import { describe } from '../core/options.js'
 import type { DedupeConfig, RetentionConfig, TopicConfig, TopicPatch } from '../protocol/topics.js'
 
 const MAX_PARTITIONS = 10_000
@@ -7,15 +8,15 @@ const MAX_MESSAGE_BYTES = 64 << 20
 
 /** A topic's configuration from what was asked for and the defaults. Throws INVALID_ARGUMENT. */
 export function resolveTopicConfig(asked: Partial<TopicConfig>): TopicConfig {
-  const partitions = whole(asked.partitions ?? 1, 'partitions', 1, MAX_PARTITIONS)
-  const replicas = whole(asked.replicas ?? 1, 'replicas', 1, 1)
-  const minInSync = whole(asked.minInSync ?? Math.floor(replicas / 2) + 1, 'minInSync', 1, replicas)
+  const partitions = whole(orElse(asked.partitions, 1), 'partitions', 1, MAX_PARTITIONS)
+  const replicas = whole(orElse(asked.replicas, 1), 'replicas', 1, 1)
+  const minInSync = whole(orElse(asked.minInSync, Math.floor(replicas / 2) + 1), 'minInSync', 1, replicas)
   return {
     partitions,
     replicas,
     minInSync,
     retention: checkRetention({ after: 3_600_000, ...defined(asked.retention) }),
-    maxMessageBytes: whole(asked.maxMessageBytes ?? 1 << 20, 'maxMessageBytes', 1, MAX_MESSAGE_BYTES),
+    maxMessageBytes: whole(orElse(asked.maxMessageBytes, 1 << 20), 'maxMessageBytes', 1, MAX_MESSAGE_BYTES),
     dedupe: checkDedupe({ window: 600_000, ids: 1_000_000, ...defined(asked.dedupe) }),
   }
 }
@@ -29,7 +30,7 @@ export function patchTopicConfig(
     ...config,
     retention: checkRetention(patchRetention(config.retention, patch.retention)),
     maxMessageBytes: whole(
-      patch.maxMessageBytes ?? config.maxMessageBytes,
+      orElse(patch.maxMessageBytes, config.maxMessageBytes),
       'maxMessageBytes',
       1,
       MAX_MESSAGE_BYTES,
@@ -62,10 +63,18 @@ function checkDedupe(dedupe: DedupeConfig): DedupeConfig {
   return dedupe
 }
 
+/** Only what is not said has a default: null says something. */
+function orElse<T>(value: T | undefined, fallback: T): T {
+  return value === undefined ? fallback : value
+}
+
 function whole(value: number, name: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return value
   const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`
-  throw new PortalError('INVALID_ARGUMENT', `${name} must be a whole number ${range}, not ${String(value)}.`)
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `${name} must be a whole number ${range}, not ${describe(value)}.`,
+  )
 }
 
 /** Without the fields that are undefined, so that they do not hide defaults. */

@@ -111,7 +111,15 @@ function positive(text: string): number {
   throw new InvalidArgumentError('It must be a number above 0.')
 }
 
+/** What the library says is for who writes programs: where it names a method, the command that does the same. */
 function describeError(error: unknown): string {
-  if (isPortalError(error)) return `${error.message} [${error.code}]`
+  if (isPortalError(error)) return `${asCommands(error.message)} [${error.code}]`
   return error instanceof Error ? error.message : String(error)
+}
+
+function asCommands(message: string): string {
+  return message
+    .replace(/Make it with admin\.createTopic\('([^']*)'\)/, "Make it with 'portal-mq topic create $1'")
+    .replace(/\s*Change it with admin\.updateTopic\./, '')
+    .replace(/move the group with admin\.seekGroup/, 'choose another group')
 }

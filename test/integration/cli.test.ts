@@ -174,7 +174,7 @@ describe('topic and group', () => {
     const missing = await run(['topic', 'describe', 'nothing', '--directory', directory])
     expect(missing.code).toBe(1)
     expect(missing.err).toBe(
-      "portal-mq: There is no topic nothing. Make it with admin.createTopic('nothing'), or send to it. [TOPIC_NOT_FOUND]\n",
+      "portal-mq: There is no topic nothing. Make it with 'portal-mq topic create nothing', or send to it. [TOPIC_NOT_FOUND]\n",
     )
     expect((await run(['topic', 'create', 'bad/name', '--directory', directory])).err).toContain(
       '[INVALID_ARGUMENT]',

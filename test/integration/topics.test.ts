@@ -70,6 +70,9 @@ describe('a topic', () => {
       { maxMessageBytes: 0 },
       { dedupe: { ids: -1 } },
       { partition: 3 },
+      { partitions: null },
+      { partitions: Object.create(null) },
+      { maxMessageBytes: null },
     ]
     for (const options of wrong)
       await expect(admin.createTopic('t', options as never), JSON.stringify(options)).rejects.toMatchObject({

@@ -176,5 +176,6 @@ export class Producer {
 }
 
 function checkOptionsObject(options: unknown): void {
-  if (typeof options !== 'object' || options === null) checkOptionNames('send', options, [])
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    checkOptionNames('send', options, [])
 }

@@ -45,7 +45,7 @@ export class Reader<T = unknown> implements AsyncIterable<ReadMessage<T>> {
     checkTopicName(topic)
     checkOptionNames('Reader', options, ['from', 'partition', 'live', 'signal'])
     this.#topic = topic
-    this.#from = toPosition(options.from ?? 'earliest')
+    this.#from = toPosition(options.from === undefined ? 'earliest' : options.from)
     this.#partition = numberOption('partition', options.partition, undefined)
     this.#live = booleanOption('live', options.live, false)
     this.#signal = signalOption('signal', options.signal)

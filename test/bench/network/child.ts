@@ -1,4 +1,7 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { Pool } from 'undici'
 import { consume, paced, publish, soleConsumer, VALUE } from '../support/load.js'
 import { Consumer, type ConsumerType, connect, createBroker, http, Producer } from '../support/package.js'
 
@@ -48,6 +51,28 @@ const ROLES = {
     clearInterval(quiet)
     await last
     return { taken, began, ended: performance.timeOrigin + at }
+  },
+  /** A server that reads a request and says ok: what any answer over HTTP costs. Says where it is. */
+  async echoServer() {
+    const server = createServer((request, response) => {
+      request.resume()
+      request.once('end', () => response.end('ok'))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  },
+  /** Milliseconds of each of `count` requests to it, one at a time, by the carrier of our connections. */
+  async echo(url: string, count: number) {
+    const pool = new Pool(url)
+    const body = Buffer.from(VALUE)
+    const taken: number[] = []
+    for (let i = 0; i < count + 500; i++) {
+      const began = performance.now()
+      await (await pool.request({ path: '/', method: 'POST', body })).body.arrayBuffer()
+      if (i >= 500) taken.push(performance.now() - began)
+    }
+    await pool.close()
+    return taken
   },
   /** Milliseconds of each of `count` sends, one at a time. */
   async lone(url: string, count: number) {

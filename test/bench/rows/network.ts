@@ -39,12 +39,17 @@ export const networkLatencyRow: Row = ({ directory, quick }) =>
   withActors(2, async ([broker, client]) => {
     const url = await broker!.play('broker', join(directory, 'data'))
     const syncs = rawAppendTimes(directory, 1_000)
+    const echoes = await client!.play('echo', await broker!.play('echoServer'), 2_000)
     const lone = await client!.play('lone', url, quick ? 2_000 : 10_000)
     const through = await client!.play('endToEnd', url, quick ? 4 : 15)
     syncs.push(...rawAppendTimes(directory, 1_000))
     const figure = (what: string, values: readonly number[], q: number, below: number): Figure => {
       const value = quantile(values, q)
-      return { what, value, unit: 'ms', goal: { below }, beside: [beside(APPEND, value, quantile(syncs, q))] }
+      const baselines = [
+        beside(APPEND, value, quantile(syncs, q)),
+        beside('an HTTP request', value, quantile(echoes, q)),
+      ]
+      return { what, value, unit: 'ms', goal: { below }, beside: baselines }
     }
     return [
       figure('network: one send at a time, p50', lone, 0.5, 0.45),
