@@ -141,6 +141,11 @@ export class Partition implements CommitSource, DispatchTarget {
     this.mark()
   }
 
+  /** Resolves when all that it has decided by now is committed: what rests on it may be said (invariant 10). */
+  caughtUp(): Promise<void> {
+    return this.propose(() => undefined)
+  }
+
   /** Resolves when the change is committed. */
   async propose(decide: (state: PartitionState) => EntryBody | undefined): Promise<void> {
     if (this.#closed) throw this.#closed

@@ -23,6 +23,8 @@ export async function read(
   const endOffset = partition.committedOffset
   const places = placesFrom(partition, request.offset, endOffset, Math.min(request.maxBytes, MAX_BYTES))
   const entries = await partition.reader.entries(places)
+  // What is passed over was trimmed, and may come back with a crash until the trim is committed.
+  if (entries.length < places.length || hasGap(places, request.offset, endOffset)) await partition.caughtUp()
   const last = places[places.length - 1]
   const nextOffset = last ? last.baseOffset + last.count : Math.max(request.offset, endOffset)
   return {
@@ -30,6 +32,13 @@ export async function read(
     nextOffset,
     endOffset,
   }
+}
+
+/** The offset that a position stands for, once all that it rests on is committed. */
+export async function findCommittedOffset(partition: Partition, at: Position): Promise<number> {
+  const offset = findOffset(partition, at)
+  if (at === 'earliest' || (typeof at === 'object' && 'time' in at)) await partition.caughtUp()
+  return offset
 }
 
 /** The offset that a position stands for. Times are those of appending. */
@@ -76,6 +85,16 @@ async function untilCommitted(
     check()
     return () => forget()
   })
+}
+
+function hasGap(places: readonly BatchPlace[], from: number, end: number): boolean {
+  if (places.length === 0) return from < end
+  let next = from
+  for (const { baseOffset, count } of places) {
+    if (baseOffset > next) return true
+    next = baseOffset + count
+  }
+  return false
 }
 
 function placesFrom(partition: Partition, offset: number, end: number, maxBytes: number): BatchPlace[] {

@@ -10,7 +10,7 @@ import { collectMetrics } from './metrics/collect.js'
 import type { CommitStatistics } from './metrics/commit-statistics.js'
 import { watchProduce } from './metrics/watch-produce.js'
 import { produce } from './produce-service.js'
-import { findOffset, read } from './read-service.js'
+import { findCommittedOffset, read } from './read-service.js'
 import { ReceiveStreams } from './receive-streams.js'
 import type { AdminHost, TopicAdmin } from './topic-admin.js'
 
@@ -65,7 +65,7 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
     read: async (request, call = {}) =>
       read(hosting.partition(request.topicId, request.partition), request, call, runtime),
     findOffset: async ({ topicId, partition, at }) => ({
-      offset: findOffset(hosting.partition(topicId, partition), at),
+      offset: await findCommittedOffset(hosting.partition(topicId, partition), at),
     }),
     createTopic: async (request) => topics.createTopic(request),
     listTopics: async () => topics.listTopics(),
