@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Pool } from 'undici'
 import { consume, paced, publish, soleConsumer, VALUE } from '../support/load.js'
-import { Consumer, type ConsumerType, connect, createBroker, http, Producer } from '../support/package.js'
+import { Consumer, type ConsumerType, createBroker, Producer } from '../support/package.js'
+import { connect, http } from '../support/package-http.js'
 
 /** What a process of a network row can do. Each answers with plain data. */
 const ROLES = {

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type * as portalHttp from '../../../src/http.js'
 import type * as portal from '../../../src/index.js'
 
 /** Where the package under test was built: `--package`, or this repository. */
@@ -10,10 +9,5 @@ export const packageDirectory = resolve(process.env['PORTAL_MQ_BENCH_PACKAGE'] ?
 export const { createBroker, Producer, Consumer, Admin } = (await import(
   pathToFileURL(resolve(packageDirectory, 'dist/index.js')).href
 )) as typeof portal
-
-/** The same, of its entry point for HTTP. */
-export const { connect, http } = (await import(
-  pathToFileURL(resolve(packageDirectory, 'dist/http.js')).href
-)) as typeof portalHttp
 
 export type { Broker, Consumer as ConsumerType, Producer as ProducerType } from '../../../src/index.js'
