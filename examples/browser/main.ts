@@ -6,8 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { createBroker } from 'portal-mq'
-import { http } from 'portal-mq/http'
-import { passOn } from './pass-on.js'
+import { createHandler, toNodeHandler } from 'portal-mq/http'
 
 const { PORT = '8080', DIRECTORY = './data/wall' } = process.env
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url))
@@ -24,12 +23,14 @@ const { outputFiles } = await build({
 })
 const program = outputFiles[0]!.contents
 
-const broker = await createBroker({ directory: DIRECTORY, transport: http({ port: 0 }) })
+const broker = await createBroker({ directory: DIRECTORY })
+const mq = toNodeHandler(createHandler(broker, { basePath: '/mq' }))
 
-// The page and the broker under one address: browsers ask nobody for permission then. What is below /mq is the broker's.
+// The page and the broker under one address: browsers ask nobody for permission then. (For a broker elsewhere: `http({ cors: { origins } })`.)
+// Whoever opens the page may do everything with the broker: createHandler's `auth`, or your server's own, would decide.
 const server = createServer((request, response) => {
   const path = request.url ?? '/'
-  if (path.startsWith('/mq/')) passOn(request, response, broker.url!, path.slice('/mq'.length))
+  if (path.startsWith('/mq/')) mq(request, response)
   else if (path === '/') response.setHeader('content-type', 'text/html; charset=utf-8').end(html)
   else if (path === '/page.js') response.setHeader('content-type', 'text/javascript').end(program)
   else response.writeHead(404).end()

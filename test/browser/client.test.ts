@@ -191,6 +191,21 @@ describe('in a browser, portal-mq/client', () => {
     expect(message).toMatchObject({ value: 'second', deliveryCount: 1 })
   })
 
+  it('is refused where its page has no permission', async () => {
+    const { site } = await openPage()
+    const stranger = await startSite()
+    const page = await chromium.newPage()
+    await page.goto(stranger.url)
+    const code = await page.evaluate(async (url) => {
+      const connection = mq.connect(url, { timeout: 500 })
+      const refused = await new mq.Admin(connection).listTopics().catch(({ code }) => code)
+      await connection.close()
+      return refused
+    }, site.broker.url!)
+    expect(code).toBe('DISCONNECTED')
+    await page.close()
+  })
+
   it('says what went wrong by the broker’s own codes', async () => {
     const { page } = await openPage()
     const codes = await page.evaluate(async () => {

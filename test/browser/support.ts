@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { type BrowserContext, chromium } from 'playwright-core'
 import { inject, onTestFinished } from 'vitest'
-import { passOn } from '../../examples/browser/pass-on.js'
 import { type Broker, createBroker, type Logger } from '../../src/index.js'
 import { http } from '../../src/transport/http/http.js'
 
@@ -35,30 +34,29 @@ export async function startChromium(): Promise<BrowserContext> {
 
 export interface Site {
   readonly url: string
-  /** The broker, which is reached below /mq. */
   broker: Broker
   /** Closes the broker, waits for `meanwhile`, and opens it again at the same place. */
   restart(meanwhile: () => Promise<void>): Promise<void>
 }
 
-/** An empty page with all of `portal-mq/client` in `mq`, and a broker under the same address. */
+/** An empty page with all of `portal-mq/client` in `mq`, and in `remote` a connection to a broker of another origin, which allows that. */
 export async function startSite(): Promise<Site> {
   const directory = await mkdtemp(join(tmpdir(), 'portal-mq-browser-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
-  const open = (port: number) => createBroker({ directory, transport: http({ port }), logger: SILENT })
-  const broker = await open(0)
-  const address = broker.url!
   const program = await bundledClient()
   const server = createServer((request, response) => {
-    const path = request.url ?? '/'
-    if (path.startsWith('/mq/')) passOn(request, response, address, path.slice('/mq'.length))
-    else if (path === '/client.js') response.setHeader('content-type', 'text/javascript').end(program)
-    else response.setHeader('content-type', 'text/html').end(PAGE)
+    if (request.url === '/client.js') response.setHeader('content-type', 'text/javascript').end(program)
+    else response.setHeader('content-type', 'text/html').end(page(address))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const open = (port: number) =>
+    createBroker({ directory, transport: http({ port, cors: { origins: [origin] } }), logger: SILENT })
+  const broker = await open(0)
+  const address = broker.url!
   const site: Site = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: `${origin}/`,
     broker,
     async restart(meanwhile) {
       await site.broker.close()
@@ -74,8 +72,8 @@ export async function startSite(): Promise<Site> {
   return site
 }
 
-const PAGE = `<!doctype html><title>portal-mq</title><link rel="icon" href="data:,">
-<script type="module">import * as mq from '/client.js'; globalThis.mq = mq; globalThis.remote = mq.connect(location.origin + '/mq')</script>`
+const page = (broker: string) => `<!doctype html><title>portal-mq</title><link rel="icon" href="data:,">
+<script type="module">import * as mq from '/client.js'; globalThis.mq = mq; globalThis.remote = mq.connect('${broker}')</script>`
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 

@@ -92,16 +92,27 @@ describe('the example', () => {
     expect(lost).toBe(0)
   })
 
-  it('http-server takes messages over HTTP, keeps them, and stops when it is asked to', async () => {
-    const env = { PORT: '0', DIRECTORY: await temporaryDirectory() }
+  it('http-server takes messages from who has the token, keeps them, and stops when it is asked to', async () => {
+    const env = { PORT: '0', DIRECTORY: await temporaryDirectory(), TOKEN: 'a-token-of-a-test' }
+    const bearer = { authorization: `Bearer ${env.TOKEN}` }
     const first = run('http-server', [], env)
-    const published = await post(`${await urlOf(first)}/topics/temp_1/messages`, { value: { celsius: 21.4 } })
-    expect(published.status).toBe(201)
+    const messages = `${await urlOf(first)}/topics/temp_1/messages`
+    expect((await post(messages, { value: 1 })).status).toBe(401)
+    expect((await post(messages, { value: { celsius: 21.4 } }, bearer)).status).toBe(201)
     await stop(first)
     const second = run('http-server', [], env)
-    const kept = await fetch(`${await urlOf(second)}/topics/temp_1/messages`)
+    const kept = await fetch(`${await urlOf(second)}/topics/temp_1/messages`, { headers: bearer })
     expect(await kept.json()).toMatchObject({ messages: [{ offset: 0, value: { celsius: 21.4 } }] })
     await stop(second)
+  })
+
+  it('http-server/mounted is an application’s own routes, with a broker below /mq', async () => {
+    const application = run('http-server/mounted', [], { PORT: '0', DIRECTORY: await temporaryDirectory() })
+    const url = await urlOf(application)
+    expect(await (await fetch(url)).text()).toContain('The application.')
+    expect((await fetch(`${url}/mq/docs`)).status).toBe(200)
+    expect((await post(`${url}/mq/topics/temp_1/messages`, { value: 1 })).status).toBe(201)
+    await stop(application)
   })
 
   it('express takes an order once, packs it, and shows how far it is', async () => {
