@@ -3,6 +3,7 @@ import { failover } from './client/failover.js'
 import { checkOptionNames, describe, durationOption, invalid } from './client/options.js'
 import { PortalError } from './core/errors.js'
 import { type ClientSide, CONNECTION, type Connection, type Logger } from './protocol/connection.js'
+import { quietConsole } from './quiet-console.js'
 import type { Runtime } from './runtime/runtime.js'
 import { systemRuntime } from './runtime/system.js'
 import { httpService } from './transport/http/client/http-service.js'
@@ -144,11 +145,4 @@ function checkUrls(urls: string | readonly string[]): string[] {
     }
     throw invalid(`A broker's URL begins with http:// or https://; it is ${describe(text)}.`)
   })
-}
-
-const quietConsole: Logger = {
-  debug() {},
-  info() {},
-  warn: (_fields, message) => console.warn(`portal-mq: ${message}`),
-  error: (_fields, message) => console.error(`portal-mq: ${message}`),
 }

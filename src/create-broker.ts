@@ -4,6 +4,7 @@ import { nodePersistence } from './broker/node-persistence.js'
 import { inProcessCoordination } from './coordination/memory.js'
 import { PortalError } from './core/errors.js'
 import type { Logger } from './protocol/connection.js'
+import { quietConsole } from './quiet-console.js'
 import type { Runtime } from './runtime/runtime.js'
 import { systemRuntime } from './runtime/system.js'
 import { memoryStorage } from './storage/memory.js'
@@ -117,13 +118,6 @@ function resolveOptions(options: BrokerOptions) {
       throw invalid(`runtime must have '${name}': leave it out for the machine's.`)
   }
   return { directory, synchronous, autoCreateTopics, cacheBytes, transport, logger, runtime }
-}
-
-const quietConsole: Logger = {
-  debug() {},
-  info() {},
-  warn: (_fields, message) => console.warn(`portal-mq: ${message}`),
-  error: (_fields, message) => console.error(`portal-mq: ${message}`),
 }
 
 function invalid(message: string): PortalError<'INVALID_ARGUMENT'> {
