@@ -36,8 +36,47 @@ export interface PartitionDocument {
   /** Rises by one whenever a leader is written, and at no other time. */
   readonly epoch: number
   readonly leader: ReplicaName | null
+  /** The life of the leader that this epoch was given to (its generation): a later one needs a new epoch. */
+  readonly incarnation?: number | undefined
+  /** In the order of preference: the first leads when it can. */
   readonly replicas: readonly ReplicaName[]
   readonly inSync: readonly ReplicaName[]
+  /** While a move is under way: what `replicas` shall be. */
+  readonly target?: readonly ReplicaName[] | undefined
+}
+
+/** At /members/<broker id>, ephemeral: who lives, and how to reach it. */
+export interface MemberDocument extends ReplicaName {
+  readonly generation: number
+  /** Where other brokers and clients reach it. */
+  readonly url: string
+  readonly rack?: string | undefined
+  /** Versions that it speaks: of the protocol between brokers, and of entries. */
+  readonly versions: { readonly peer: number; readonly entry: number }
+  /** It is about to leave: it leads nothing new, and what it leads goes elsewhere. */
+  readonly leaving?: boolean | undefined
+  /** Milliseconds since the Unix epoch. */
+  readonly startedAt: number
+}
+
+/** At /brokers/<broker id>: every broker that ever was, until it is forgotten. A database behind its node is an old copy. */
+export interface BrokerDocument extends ReplicaName {
+  readonly generation: number
+  /** No replica goes to it any more: `cluster drain`. */
+  readonly drained?: boolean | undefined
+}
+
+/** At /controller: the term of the last elected controller, and who it is. */
+export interface ControllerDocument extends ReplicaName {
+  readonly generation: number
+  readonly term: number
+}
+
+/** At /cluster: what all brokers of a cluster share; made by the first. */
+export interface ClusterDocument {
+  readonly clusterId: string
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAt: number
 }
 
 /** At /groups/<topic id>/<group>. */
@@ -100,6 +139,12 @@ export const paths = {
   creations: '/creating',
   generations: (topicId: string) => `/generations/${checkName('topic id', topicId)}`,
   creation: (topicId: string) => `/creating/${checkName('topic id', topicId)}`,
+  members: '/members',
+  member: (broker: string) => `/members/${checkName('broker id', broker)}`,
+  brokers: '/brokers',
+  broker: (broker: string) => `/brokers/${checkName('broker id', broker)}`,
+  cluster: '/cluster',
+  controller: '/controller',
 } as const
 
 const isReplica = (value: unknown): boolean =>
@@ -129,9 +174,40 @@ export const partitionKind: DocumentKind<PartitionDocument> = {
     partition: isCount,
     epoch: isCount,
     leader: (value) => isNull(value) || isReplica(value),
+    incarnation: optional(isCount),
     replicas: listOf(isReplica),
     inSync: listOf(isReplica),
+    target: optional(listOf(isReplica)),
   },
+}
+
+export const memberKind: DocumentKind<MemberDocument> = {
+  what: 'member',
+  fields: {
+    broker: isText,
+    storage: isText,
+    generation: isCount,
+    url: isText,
+    rack: optional(isText),
+    versions: (value) => isObject(value) && isCount(value.peer) && isCount(value.entry),
+    leaving: optional(isFlag),
+    startedAt: Number.isFinite,
+  },
+}
+
+export const brokerKind: DocumentKind<BrokerDocument> = {
+  what: 'broker',
+  fields: { broker: isText, storage: isText, generation: isCount, drained: optional(isFlag) },
+}
+
+export const controllerKind: DocumentKind<ControllerDocument> = {
+  what: 'controller',
+  fields: { broker: isText, storage: isText, generation: isCount, term: isCount },
+}
+
+export const clusterKind: DocumentKind<ClusterDocument> = {
+  what: 'cluster',
+  fields: { clusterId: isText, createdAt: Number.isFinite },
 }
 
 export const groupKind: DocumentKind<GroupDocument> = {

@@ -98,6 +98,8 @@ export interface BrokerService {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
+  /** It was passed on by another broker: whoever does not lead what it names says NOT_LEADER and passes it on to nobody. */
+  readonly forwarded?: boolean | undefined
   /** Whether the caller may do what the call says, asked with the names involved; undefined: it may do everything. */
   readonly authorize?: Authorize | undefined
 }
@@ -180,6 +182,11 @@ export interface ReceiveRequest {
   readonly wait?: number | undefined
   /** Names it among the receives of this consumer, for `endReceive`. */
   readonly id?: number | undefined
+  /**
+   * Leases nothing: resolves, without deliveries, once there is something that this consumer could lease, or at the end of `wait`.
+   * Who asks several leaders parks such hints, and then receives from the one that answered. @default false
+   */
+  readonly hint?: boolean | undefined
   /**
    * After an answer was lost: all leases that the consumer knows of. What else it was granted is given back uncounted, and older
    * receives of the consumer that still wait end with ABORTED. Undefined: nothing was lost.
@@ -311,6 +318,15 @@ export interface TopicRoute {
   readonly name: string
   readonly partitions: number
   readonly maxMessageBytes: number
+  /** In a cluster: the id of the broker that leads each partition, as far as the one that answers knows; null: none leads it now. */
+  readonly leaders?: readonly (string | null)[] | undefined
+  /** The brokers named in `leaders`, and where they are reached. */
+  readonly brokers?: readonly BrokerAddress[] | undefined
+}
+
+export interface BrokerAddress {
+  readonly id: string
+  readonly url: string
 }
 
 // Cluster, locks -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,143 @@
+import type { StoredEntry } from '../core/entry.js'
+import type { PortalError } from '../core/errors.js'
+import type { CallOptions } from './service.js'
+
+/**
+ * What brokers of one cluster say to each other; clients never do. Every request names its sender: receivers keep the
+ * highest they saw of each and refuse what is older (invariant 2).
+ *
+ * An implementation MUST reject with a PortalError and nothing else, and end a wait soon after its `signal` aborts.
+ */
+export interface PeerService {
+  /**
+   * A follower asks a leader for what comes after its logs' ends, for all partitions that it follows there. Waits until there is
+   * something, or until the end of `wait`. Results are per partition, and only of those with something to say.
+   */
+  fetch(request: FetchRequest, call?: CallOptions): Promise<FetchResponse>
+
+  /** A slice of the leader's last snapshot, for a follower that is behind the start of the leader's log. */
+  readSnapshot(request: SnapshotRequest, call?: CallOptions): Promise<SnapshotSlice>
+
+  /** The controller says what is in force. Of two versions of a document the receiver keeps the higher. */
+  update(request: UpdateRequest, call?: CallOptions): Promise<UpdateResponse>
+
+  /**
+   * Asks the leader to hand a partition over to `to`, which must be in sync. Resolves once the document names the new leader; NOT_LEADER,
+   * NOT_ENOUGH_REPLICAS if `to` does not catch up in time.
+   */
+  handOver(request: HandOverRequest, call?: CallOptions): Promise<void>
+
+  /** Stores a record batch of an internal producer (dead letters): brokers alone may use its name. */
+  append(request: AppendRequest, call?: CallOptions): Promise<void>
+}
+
+/** One life of a broker, on one database. */
+export interface Incarnation {
+  readonly broker: string
+  readonly storage: string
+  readonly generation: number
+}
+
+interface PeerRequest {
+  readonly cluster: string
+  readonly from: Incarnation
+}
+
+export interface FetchRequest extends PeerRequest {
+  /** Milliseconds to wait when there is nothing. */
+  readonly wait: number
+  /** Of payloads, over all partitions; an entry that is larger goes alone. */
+  readonly maxBytes: number
+  /** The follower's wall clock (ms since the Unix epoch): safe time is the slowest clock in sync. */
+  readonly now: number
+  readonly partitions: readonly FetchPosition[]
+}
+
+export interface FetchPosition {
+  readonly topicId: string
+  readonly partition: number
+  /** The epoch that the follower follows. */
+  readonly epoch: number
+  /** The first index that it lacks: all below is fsynced there. */
+  readonly next: number
+  /** The epoch of its entry before `next`; -1 if it has none. */
+  readonly lastEpoch: number
+  /** The high watermark that it knows: the leader answers at once if it knows a higher one. */
+  readonly highWatermark: number
+}
+
+export interface FetchResponse {
+  readonly results: readonly FetchResult[]
+}
+
+export interface PartitionName {
+  readonly topicId: string
+  readonly partition: number
+}
+
+export type FetchResult = PartitionName &
+  (
+    | FetchedEntries
+    /** The logs part: the leader's entries of the highest epoch ≤ the asked one end below `end`. */
+    | { readonly type: 'diverged'; readonly epoch: number; readonly end: number }
+    /** The leader's log begins above: a snapshot must be installed. */
+    | { readonly type: 'behind' }
+    | { readonly type: 'error'; readonly error: PortalError }
+  )
+
+export interface FetchedEntries {
+  readonly type: 'entries'
+  readonly entries: readonly StoredEntry[]
+  /** Below it all is committed. */
+  readonly highWatermark: number
+}
+
+export interface SnapshotRequest extends PeerRequest, PartitionName {
+  readonly epoch: number
+  /** The index of the snapshot that was begun; undefined: the last one. OFFSET_OUT_OF_RANGE: another has replaced it, begin again. */
+  readonly index?: number | undefined
+  /** How many pages were read before. */
+  readonly fromPage: number
+  readonly maxBytes: number
+}
+
+export interface SnapshotSlice {
+  readonly index: number
+  readonly epoch: number
+  /** Sealed, as it is stored. */
+  readonly header: Uint8Array
+  /** The ids of all pages, in the order of the header. */
+  readonly pageIds: readonly number[]
+  /** Sealed, those from `fromPage` on; fewer than asked for if they are large. */
+  readonly pages: readonly Uint8Array[]
+}
+
+export interface UpdateRequest extends PeerRequest {
+  /** The controller's term: lower ones are refused. */
+  readonly term: number
+  readonly documents: readonly PushedDocument[]
+}
+
+/** A document of the coordination store as it stands there (coordination/documents.ts). */
+export interface PushedDocument {
+  readonly path: string
+  /** Of its node. For one that is removed, the version before. */
+  readonly version: number
+  /** Undefined: it was removed. */
+  readonly text: string | undefined
+}
+
+export interface UpdateResponse {
+  /** Topics of pushed tombstones of which the receiver holds nothing any more. */
+  readonly removed: readonly string[]
+}
+
+export interface HandOverRequest extends PeerRequest, PartitionName {
+  readonly epoch: number
+  readonly to: Incarnation
+}
+
+export interface AppendRequest extends PeerRequest, PartitionName {
+  /** A sealed record batch. */
+  readonly records: Uint8Array
+}
