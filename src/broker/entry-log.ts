@@ -4,7 +4,7 @@ import { encodeBody } from '../core/entry-codec.js'
 import type { PartitionState } from '../core/partition-state.js'
 import type { BatchReader } from './batch-reader.js'
 import { Bell } from './bell.js'
-import type { CommitGroup } from './committer.js'
+import type { Commitment, Cut } from './cut.js'
 import type { PartitionHost, TopicView } from './host.js'
 import { observeCommitted, observeExpired } from './metrics/observe.js'
 import type { QueueTimes } from './queue-times.js'
@@ -21,6 +21,7 @@ export interface Leadership {
   readonly times: QueueTimes
   readonly reader: BatchReader
   readonly snapshotter: Snapshotter
+  readonly commitment: Commitment
 }
 
 /** The pen of a partition's leader: writes entries, applies each at once to the speculative state, and hands them to commits. */
@@ -45,11 +46,12 @@ export class EntryLog {
 
   /** The safe time of the next entry: it never falls. */
   safeTime(): number {
-    return Math.max(this.#lead.state.safeTime, this.#lead.host.safeClock.now())
+    const { state, host, commitment } = this.#lead
+    return Math.max(state.safeTime, commitment.slowestClock(host.safeClock.now()))
   }
 
   /** Writes an entry and applies it. */
-  append(group: CommitGroup, body: EntryBody, records?: Uint8Array): void {
+  append(group: Cut, body: EntryBody, records?: Uint8Array): void {
     const { host, state, epoch, times, reader, snapshotter } = this.#lead
     const { runtime } = host
     const payload = body.kind === 'messages' ? records! : encodeBody(body, runtime.crc32)
@@ -77,7 +79,7 @@ export class EntryLog {
   }
 
   /** Hands what was written to the commit. */
-  flush(group: CommitGroup): void {
+  flush(group: Cut): void {
     if (this.#entries.length === 0) return
     group.add({ type: 'append', log: this.#lead.log, entries: this.#entries }, 0)
     this.#entries = []
@@ -97,7 +99,7 @@ export class EntryLog {
     return new Map([...this.#lead.state.queues.values()].map((queue) => [queue.group, queue.counts.expired]))
   }
 
-  #announceExpired(group: CommitGroup, before: ReadonlyMap<string, number>): void {
+  #announceExpired(group: Cut, before: ReadonlyMap<string, number>): void {
     const { host, topic, partition, state } = this.#lead
     for (const queue of state.queues.values()) {
       const count = queue.counts.expired - (before.get(queue.group) ?? 0)

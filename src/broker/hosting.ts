@@ -140,7 +140,7 @@ export class Hosting {
     const opened = topic.partitions.slice(first)
     await Promise.all(
       opened.flatMap((partition) => [
-        partition.propose(() => ({ kind: 'epoch', leader: this.#identity.brokerId })),
+        partition.propose(() => ({ kind: 'epoch', leader: this.#identity.brokerId }), { essential: true }),
         partition.propose((state) => dedupeChange(topic, state)),
         ...[...partition.state.queues.keys()].map((group) =>
           partition.propose((state) => groupEnd(topic, group, state)),

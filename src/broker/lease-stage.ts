@@ -3,7 +3,7 @@ import type { PortalError } from '../core/errors.js'
 import { type Lease, MAX_SLOTS } from '../core/lease.js'
 import type { Queue } from '../core/queue.js'
 import type { DeliveredBatch } from '../protocol/service.js'
-import type { CommitGroup } from './committer.js'
+import type { Cut } from './cut.js'
 import type { EntryLog, Leadership } from './entry-log.js'
 import { grantWaiters, type WaiterGrant } from './grant.js'
 import { observeDelivered } from './metrics/observe.js'
@@ -26,7 +26,7 @@ export class LeaseStage {
   }
 
   /** All acquires that wait form one entry. */
-  cut(group: CommitGroup): void {
+  cut(group: Cut): void {
     const granted: WaiterGrant[] = []
     for (const dispatcher of this.#lead.topic.dispatchers.values()) {
       const queue = this.#lead.state.queues.get(dispatcher.group)
@@ -51,7 +51,7 @@ export class LeaseStage {
   }
 
   #deliver(
-    group: CommitGroup,
+    group: Cut,
     waiter: WaiterGrant['waiter'],
     grant: WaiterGrant['grant'],
     token: Lease['key'],

@@ -6,6 +6,7 @@ import type { SnapshotBook } from '../core/snapshot.js'
 import { planAppend } from './append-batch.js'
 import { BatchReader } from './batch-reader.js'
 import type { CommitGroup, CommitSource } from './committer.js'
+import { aloneCommitment, type Commitment, type Cut } from './cut.js'
 import { EntryLog } from './entry-log.js'
 import type { PartitionHost, TopicView } from './host.js'
 import { LeaseStage } from './lease-stage.js'
@@ -25,6 +26,8 @@ export interface PendingProduce {
 
 /** A change that is decided when its turn comes; undefined: none is needed any more. */
 export interface Proposal {
+  /** What a leader's own beginning needs is written even when too few are in sync. */
+  readonly essential: boolean
   decide(state: PartitionState): EntryBody | undefined
   /** Called once it is committed, or at once if there was nothing to do. */
   committed(): void
@@ -48,9 +51,10 @@ export class Partition implements CommitSource, DispatchTarget {
   readonly #entryLog: EntryLog
   readonly #settles: SettleStage
   readonly #leases: LeaseStage
+  readonly #commitment: Commitment
   #produces: PendingProduce[] = []
   #proposals: Proposal[] = []
-  #takeovers: ((group: CommitGroup) => void)[] = []
+  #takeovers: ((group: Cut) => void)[] = []
   #closed: PortalError | undefined
 
   constructor(
@@ -63,7 +67,9 @@ export class Partition implements CommitSource, DispatchTarget {
       readonly state: PartitionState
       readonly book: SnapshotBook
       readonly strayPages: readonly number[]
+      readonly logStart: number
     },
+    commitment: Commitment = aloneCommitment,
   ) {
     this.#host = host
     this.topic = topic
@@ -71,6 +77,7 @@ export class Partition implements CommitSource, DispatchTarget {
     this.log = log
     this.epoch = epoch
     this.state = recovered.state
+    this.#commitment = commitment
     this.reader = new BatchReader(host, log, this.state.directory)
     this.#snapshotter = new Snapshotter(
       log,
@@ -78,6 +85,8 @@ export class Partition implements CommitSource, DispatchTarget {
       recovered.book,
       recovered.strayPages,
       host.runtime.crc32,
+      commitment,
+      recovered.logStart,
     )
     this.#times = new QueueTimes(host.runtime, this.state, () => this.#onTime())
     const { state, reader } = this
@@ -91,6 +100,7 @@ export class Partition implements CommitSource, DispatchTarget {
       reader,
       times: this.#times,
       snapshotter: this.#snapshotter,
+      commitment,
     }
     this.#entryLog = new EntryLog(lead)
     this.#settles = new SettleStage(lead, this.#entryLog)
@@ -109,6 +119,7 @@ export class Partition implements CommitSource, DispatchTarget {
     this.#times.stop()
     this.reader.close()
     this.#host.committer.forget(this)
+    this.#commitment.close(error)
     for (const produce of this.#produces.splice(0)) produce.answer({ error })
     for (const waiting of [...this.#settles.abandon(), ...this.#proposals.splice(0)]) waiting.fail(error)
     this.#entryLog.committed.ring()
@@ -146,11 +157,19 @@ export class Partition implements CommitSource, DispatchTarget {
     return this.propose(() => undefined)
   }
 
+  /** From here on no entry is missing in the log: who lacks earlier ones needs the snapshot. */
+  get logStart(): number {
+    return this.#snapshotter.logStart
+  }
+
   /** Resolves when the change is committed. */
-  async propose(decide: (state: PartitionState) => EntryBody | undefined): Promise<void> {
+  async propose(
+    decide: (state: PartitionState) => EntryBody | undefined,
+    { essential = false }: { readonly essential?: boolean } = {},
+  ): Promise<void> {
     if (this.#closed) throw this.#closed
     await new Promise<void>((committed, fail) => {
-      this.#proposals.push({ decide, committed, fail })
+      this.#proposals.push({ essential, decide, committed, fail })
       this.mark()
     })
   }
@@ -199,15 +218,29 @@ export class Partition implements CommitSource, DispatchTarget {
 
   cut(group: CommitGroup): boolean {
     if (this.#closed) return false
-    this.#cutProposals(group)
-    for (const takeOver of this.#takeovers.splice(0)) takeOver(group)
-    this.#settles.cut(group)
-    this.#settles.cutOverdue(group)
-    this.#cutProduces(group)
-    this.#leases.cut(group)
-    this.#entryLog.flush(group)
-    this.#snapshotter.cut(group)
+    const cut = this.#commitment.cut(group, () => this.state.nextIndex)
+    const refusal = this.#commitment.refusal()
+    if (refusal) this.#refuse(refusal)
+    this.#cutProposals(cut)
+    for (const takeOver of this.#takeovers.splice(0)) takeOver(cut)
+    if (!refusal) {
+      this.#settles.cut(cut)
+      this.#settles.cutOverdue(cut)
+      this.#cutProduces(cut)
+      this.#leases.cut(cut)
+    }
+    this.#entryLog.flush(cut)
+    this.#snapshotter.cut(cut)
     return this.#produces.length > 0 || this.#snapshotter.pending
+  }
+
+  /** Nothing of what waits is appended; leases that end wait until something can be. */
+  #refuse(error: PortalError): void {
+    for (const produce of this.#produces.splice(0)) produce.answer({ error })
+    for (const settle of this.#settles.abandon()) settle.fail(error)
+    const proposals = this.#proposals
+    this.#proposals = proposals.filter(({ essential }) => essential)
+    for (const proposal of proposals) if (!proposal.essential) proposal.fail(error)
   }
 
   /** Ends the leases of consumers that lived in this process before it started: they are gone. */
@@ -223,7 +256,7 @@ export class Partition implements CommitSource, DispatchTarget {
     })
   }
 
-  #cutProposals(group: CommitGroup): void {
+  #cutProposals(group: Cut): void {
     const proposals = this.#proposals
     if (proposals.length === 0) return
     this.#proposals = []
@@ -241,14 +274,14 @@ export class Partition implements CommitSource, DispatchTarget {
     }
   }
 
-  #cutProduces(group: CommitGroup): void {
+  #cutProduces(group: Cut): void {
     let done = 0
     while (done < this.#produces.length && !group.isFull) this.#cutProduce(group, this.#produces[done++]!)
     this.#produces = done === this.#produces.length ? [] : this.#produces.slice(done)
     if (done > 0) for (const dispatcher of this.topic.dispatchers.values()) dispatcher.wake()
   }
 
-  #cutProduce(group: CommitGroup, produce: PendingProduce): void {
+  #cutProduce(group: Cut, produce: PendingProduce): void {
     const refusal = this.#host.refusal()
     if (refusal) {
       produce.answer({ error: refusal })

@@ -8,23 +8,32 @@ import type { Storage } from '../storage/storage.js'
 const READ_BYTES = 4 << 20
 
 export interface Recovered {
+  /** Of all entries below the index up to which was asked for. */
   readonly state: PartitionState
   readonly book: SnapshotBook
   readonly strayPages: readonly number[]
+  /** From here on no entry is missing in the log. */
+  readonly logStart: number
 }
 
-/** A partition's state: its last snapshot, and the entries after it. */
-export async function recover(storage: Storage, log: string, crc32: Crc32): Promise<Recovered> {
+/** A partition's state: its last snapshot, and the entries after it, below `to`. */
+export async function recover(
+  storage: Storage,
+  log: string,
+  crc32: Crc32,
+  to = Number.MAX_SAFE_INTEGER,
+): Promise<Recovered> {
   const snapshot = await storage.readSnapshot(log)
   const { state, book } = snapshot
     ? decodeSnapshot(snapshot.header.payload, snapshot.pages, crc32)
     : { state: new PartitionState(), book: new SnapshotBook() }
-  for (;;) {
-    const entries = await storage.read(log, { from: state.nextIndex, maxBytes: READ_BYTES })
+  const logStart = state.nextIndex
+  while (state.nextIndex < to) {
+    const entries = await storage.read(log, { from: state.nextIndex, to, maxBytes: READ_BYTES })
     if (entries.length === 0) break
     for (const entry of entries) state.apply(entry, decodeBody(entry, crc32))
   }
   const strayPages = snapshot?.strayPages ?? []
   for (const id of strayPages) book.nextId = Math.max(book.nextId, id + 1)
-  return { state, book, strayPages }
+  return { state, book, strayPages, logStart }
 }

@@ -3,7 +3,7 @@ import { OffsetSet } from '../core/offset-set.js'
 import type { Queue } from '../core/queue.js'
 import { countRanges } from '../core/ranges.js'
 import { Bell } from './bell.js'
-import type { CommitGroup } from './committer.js'
+import type { Cut } from './cut.js'
 import type { EntryLog, Leadership } from './entry-log.js'
 import { FailureJudge } from './failures.js'
 import { overdue, type PendingSettle, SettleBuilder } from './settling.js'
@@ -30,7 +30,7 @@ export class SettleStage {
     return this.#settles.splice(0)
   }
 
-  cut(group: CommitGroup): void {
+  cut(group: Cut): void {
     const settles = this.#settles
     if (settles.length === 0) return
     this.#settles = []
@@ -61,7 +61,7 @@ export class SettleStage {
   }
 
   /** Leases that ended without word: alone, it was a failure; among several, nobody knows which (invariant 22). */
-  cutOverdue(group: CommitGroup): void {
+  cutOverdue(group: Cut): void {
     if (!this.#lead.times.leasesDue) return
     this.#endLeases(
       group,
@@ -72,14 +72,14 @@ export class SettleStage {
   }
 
   /** Ends the leases of consumers that lived in this process before it started: they are gone. */
-  endLocal(group: CommitGroup, heldBy: (group: string, consumer: string) => number): void {
+  endLocal(group: Cut, heldBy: (group: string, consumer: string) => number): void {
     this.#endLeases(group, localLeases, 'its process ended', (queue, consumer) =>
       heldBy(queue.group, consumer),
     )
   }
 
   #endLeases(
-    group: CommitGroup,
+    group: Cut,
     find: (queue: Queue) => { token: Lease['key']; consumer: string; ranges: readonly number[] }[],
     reason: string,
     heldBy = (queue: Queue, consumer: string) =>
@@ -103,7 +103,7 @@ export class SettleStage {
     this.#appendSettles(group, builder)
   }
 
-  #appendSettles(group: CommitGroup, builder: SettleBuilder): void {
+  #appendSettles(group: Cut, builder: SettleBuilder): void {
     if (builder.isEmpty) return
     this.#entryLog.append(group, { kind: 'settle', items: builder.items, answers: builder.answers })
     const groups = new Set<string>()

@@ -18,6 +18,9 @@ export interface PeerService {
   /** A slice of the leader's last snapshot, for a follower that is behind the start of the leader's log. */
   readSnapshot(request: SnapshotRequest, call?: CallOptions): Promise<SnapshotSlice>
 
+  /** Batches of a partition that come before its snapshot and are retained: they complete a snapshot. */
+  readBatches(request: BatchesRequest, call?: CallOptions): Promise<BatchesResponse>
+
   /** The controller says what is in force. Of two versions of a document the receiver keeps the higher. */
   update(request: UpdateRequest, call?: CallOptions): Promise<UpdateResponse>
 
@@ -110,6 +113,20 @@ export interface SnapshotSlice {
   readonly pageIds: readonly number[]
   /** Sealed, those from `fromPage` on; fewer than asked for if they are large. */
   readonly pages: readonly Uint8Array[]
+}
+
+export interface BatchesRequest extends PeerRequest, PartitionName {
+  readonly epoch: number
+  /** `messages` entries with `first` ≤ index < `end`, rising. */
+  readonly first: number
+  readonly end: number
+  /** Of payloads; at least one entry is answered if there is one. */
+  readonly maxBytes: number
+}
+
+export interface BatchesResponse {
+  /** Empty: there are no more. */
+  readonly entries: readonly StoredEntry[]
 }
 
 export interface UpdateRequest extends PeerRequest {

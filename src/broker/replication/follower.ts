@@ -1,0 +1,275 @@
+import type { ReplicaName } from '../../coordination/documents.js'
+import type { StoredEntry } from '../../core/entry.js'
+import { ENTRY_VERSION } from '../../core/entry.js'
+import { decodeBody } from '../../core/entry-codec.js'
+import { lastEpoch, truncateEpochs, truncationPoint } from '../../core/epochs.js'
+import { PortalError } from '../../core/errors.js'
+import { unseal } from '../../core/seal.js'
+import type { FetchPosition, FetchResult } from '../../protocol/peer-service.js'
+import type { Runtime } from '../../runtime/runtime.js'
+import type { Storage, Write } from '../../storage/storage.js'
+import type { Committer, CommitGroup, CommitSource } from '../committer.js'
+import { type Recovered, recover } from '../recovery.js'
+import { Snapshotter } from '../snapshotter.js'
+
+/** How much of the log is read at a time, in bytes. */
+const READ_BYTES = 4 << 20
+
+export interface FollowerHost {
+  readonly runtime: Runtime
+  readonly storage: Storage
+  readonly committer: Committer
+}
+
+interface Work {
+  readonly writes: readonly Write[]
+  readonly done: () => void
+  readonly fail: (error: PortalError) => void
+}
+
+/**
+ * A follower's half of replication: appends what the leader sends, truncates where the leader says that the logs part, and applies
+ * what is committed. So truncation never undoes state.
+ */
+export class Follower implements CommitSource {
+  readonly topicId: string
+  readonly partition: number
+  readonly log: string
+  #host: FollowerHost
+  #recovered: Recovered
+  #snapshotter: Snapshotter
+  /** Of the whole log: what is not committed, too. */
+  #epochs: number[]
+  #next: number
+  #highWatermark: number
+  /** Entries that are not applied yet, as far as they are in memory: the last ones of the log. */
+  #tail: StoredEntry[] = []
+  #work: Work[] = []
+  #closed: PortalError | undefined
+  #taking: Promise<void> = Promise.resolve()
+  epoch = -1
+  leader: ReplicaName | undefined
+
+  private constructor(
+    host: FollowerHost,
+    name: { readonly topicId: string; readonly partition: number; readonly log: string },
+    recovered: Recovered,
+    end: { readonly next: number; readonly epochs: number[] },
+  ) {
+    this.#host = host
+    this.topicId = name.topicId
+    this.partition = name.partition
+    this.log = name.log
+    this.#recovered = recovered
+    this.#epochs = end.epochs
+    this.#next = end.next
+    this.#highWatermark = recovered.state.nextIndex
+    this.#snapshotter = this.#newSnapshotter()
+  }
+
+  /** Reads the log. `committed`: below it all is known to be committed; what a snapshot covers always is. */
+  static async open(
+    host: FollowerHost,
+    name: { readonly topicId: string; readonly partition: number; readonly log: string },
+    committed = 0,
+  ): Promise<Follower> {
+    const recovered = await recover(host.storage, name.log, host.runtime.crc32, committed)
+    const epochs = [...recovered.state.epochs]
+    let next = recovered.state.nextIndex
+    for (;;) {
+      const entries = await host.storage.read(name.log, { from: next, maxBytes: READ_BYTES })
+      if (entries.length === 0) break
+      for (const entry of entries) {
+        if (entry.index !== next)
+          throw new PortalError('CORRUPT', `Entry ${next} of ${name.log} is missing from the storage.`)
+        if (entry.epoch !== lastEpoch(epochs)) epochs.push(entry.epoch, entry.index)
+        next++
+      }
+    }
+    return new Follower(host, name, recovered, { next, epochs })
+  }
+
+  /** The index that its next entry gets: all below is fsynced. */
+  get next(): number {
+    return this.#next
+  }
+
+  get highWatermark(): number {
+    return this.#highWatermark
+  }
+
+  get closed(): PortalError | undefined {
+    return this.#closed
+  }
+
+  follow(leader: ReplicaName, epoch: number): void {
+    this.leader = leader
+    this.epoch = epoch
+  }
+
+  position(): FetchPosition {
+    return {
+      topicId: this.topicId,
+      partition: this.partition,
+      epoch: this.epoch,
+      next: this.#next,
+      lastEpoch: lastEpoch(this.#epochs),
+      highWatermark: this.#highWatermark,
+    }
+  }
+
+  /** Takes what the leader answered to `position()`; resolves once it is fsynced. Rejects with CORRUPT or UNSUPPORTED: it must stop. */
+  async take(result: FetchResult): Promise<void> {
+    if (this.#closed) return
+    const taking = this.#take(result)
+    this.#taking = taking.catch(() => {})
+    await taking
+  }
+
+  async #take(result: FetchResult): Promise<void> {
+    if (result.type === 'diverged') await this.#truncate(result)
+    else if (result.type === 'entries') {
+      if (result.entries.length > 0) await this.#append(result.entries)
+      await this.#commit(result.highWatermark)
+    }
+  }
+
+  /** What is installed instead of the log that was here. */
+  replace(recovered: Recovered): void {
+    this.#recovered = recovered
+    this.#epochs = [...recovered.state.epochs]
+    this.#next = recovered.state.nextIndex
+    this.#highWatermark = recovered.state.nextIndex
+    this.#tail = []
+    this.#snapshotter = this.#newSnapshotter()
+  }
+
+  /** Ends it, once what it writes is written. */
+  async close(error: PortalError): Promise<void> {
+    if (this.#closed) return
+    this.#closed = error
+    for (const { fail } of this.#work.splice(0)) fail(error)
+    // What the storage was given is written, and is part of the log.
+    await this.#taking
+    const writes: Write[] = []
+    this.#snapshotter.finish({
+      isFull: false,
+      bytes: 0,
+      durable: true,
+      add: (write) => void writes.push(write),
+      onCommitted: () => {},
+    })
+    this.#host.committer.forget(this)
+    if (writes.length > 0) await this.#host.storage.commit(writes, { durable: true })
+  }
+
+  /** After `close`: all that its log says, for the leader that it becomes; what was not committed will be, under the new epoch. */
+  async promote(): Promise<Recovered> {
+    await this.#applyBelow(this.#next)
+    return { ...this.#recovered, strayPages: [], logStart: this.#snapshotter.logStart }
+  }
+
+  cut(group: CommitGroup): boolean {
+    if (this.#closed) return false
+    const work = this.#work
+    this.#work = []
+    for (const { writes, done, fail } of work) {
+      for (const write of writes) group.add(write, 0)
+      group.durable = true
+      group.onCommitted(done, fail)
+    }
+    this.#snapshotter.cut(group)
+    return this.#snapshotter.pending
+  }
+
+  async #append(entries: readonly StoredEntry[]): Promise<void> {
+    const { crc32 } = this.#host.runtime
+    let last = lastEpoch(this.#epochs)
+    let next = this.#next
+    for (const entry of entries) {
+      if (entry.index !== next || entry.epoch < last || entry.epoch > this.epoch) {
+        throw new PortalError(
+          'CORRUPT',
+          `The leader of ${this.log} sent entry ${entry.index} of epoch ${entry.epoch} where ${next} of epoch ${last} or later was expected.`,
+        )
+      }
+      if (entry.version > ENTRY_VERSION) {
+        throw new PortalError(
+          'UNSUPPORTED',
+          `The leader of ${this.log} writes entries of version ${entry.version}, this build reads up to ${ENTRY_VERSION}. Install a newer portal-mq here.`,
+        )
+      }
+      unseal(entry.payload, crc32)
+      last = entry.epoch
+      next++
+    }
+    await this.#write([{ type: 'append', log: this.log, entries }])
+    for (const entry of entries)
+      if (entry.epoch !== lastEpoch(this.#epochs)) this.#epochs.push(entry.epoch, entry.index)
+    this.#next = next
+    this.#tail.push(...entries)
+  }
+
+  async #truncate(told: { readonly epoch: number; readonly end: number }): Promise<void> {
+    const from = truncationPoint(this.#epochs, this.#next, told)
+    if (from < this.#highWatermark) {
+      throw new PortalError(
+        'CORRUPT',
+        `The leader of ${this.log} says that the logs part at ${from}, below ${this.#highWatermark}, which was committed. One of the two has lost what it had stored.`,
+      )
+    }
+    if (from >= this.#next) return
+    await this.#write([{ type: 'truncate', log: this.log, from }])
+    truncateEpochs(this.#epochs, from)
+    this.#next = from
+    while ((this.#tail.at(-1)?.index ?? -1) >= from) this.#tail.pop()
+  }
+
+  async #commit(highWatermark: number): Promise<void> {
+    const to = Math.min(highWatermark, this.#next)
+    if (to <= this.#highWatermark) return
+    this.#highWatermark = to
+    await this.#applyBelow(to)
+    if (!this.#closed && this.#snapshotter.isDue) this.#host.committer.mark(this)
+  }
+
+  async #applyBelow(to: number): Promise<void> {
+    const { state } = this.#recovered
+    const { crc32 } = this.#host.runtime
+    while (state.nextIndex < to) {
+      const entries = await this.#entriesBelow(to)
+      if (entries.length === 0)
+        throw new PortalError('CORRUPT', `Entry ${state.nextIndex} of ${this.log} is missing from the storage.`)
+      for (const entry of entries) {
+        state.apply(entry, decodeBody(entry, crc32))
+        this.#snapshotter.appended(entry)
+      }
+    }
+  }
+
+  /** The entries to apply next: from memory, or, after a start, from the storage. */
+  async #entriesBelow(to: number): Promise<readonly StoredEntry[]> {
+    const { nextIndex } = this.#recovered.state
+    const first = this.#tail[0]
+    if (first === undefined || first.index > nextIndex) {
+      const end = Math.min(to, first?.index ?? to)
+      return this.#host.storage.read(this.log, { from: nextIndex, to: end, maxBytes: READ_BYTES })
+    }
+    return this.#tail.splice(0, to - first.index)
+  }
+
+  #write(writes: readonly Write[]): Promise<void> {
+    return new Promise((done, fail) => {
+      if (this.#closed) return fail(this.#closed)
+      this.#work.push({ writes, done, fail })
+      this.#host.committer.mark(this)
+    })
+  }
+
+  #newSnapshotter(): Snapshotter {
+    const { state, book, strayPages, logStart } = this.#recovered
+    // It covers only what is applied, and that is committed.
+    const all = { committedIndex: Number.POSITIVE_INFINITY, neededFrom: Number.POSITIVE_INFINITY }
+    return new Snapshotter(this.log, state, book, strayPages, this.#host.runtime.crc32, all, logStart)
+  }
+}
