@@ -26,6 +26,7 @@ import { Hosting } from './hosting.js'
 import { type BrokerIdentity, startIdentity, stopIdentity } from './identity.js'
 import { Maintenance } from './maintenance.js'
 import { CommitStatistics } from './metrics/commit-statistics.js'
+import { notLedHere } from './missing.js'
 import { brokerClosed, brokerService, type ServiceHost } from './service.js'
 import { TopicAdmin } from './topic-admin.js'
 import { Turns } from './turns.js'
@@ -102,7 +103,12 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
         if (event !== 'error' || !this.#ended) this.#announce(event, payload)
       },
     }
-    this.#hosting = new Hosting(host, identity, (name) => this.#service.topics.ensureTopic(name))
+    this.#hosting = new Hosting(
+      host,
+      identity,
+      (name) => this.#service.topics.ensureTopic(name),
+      (topicId, partition) => Promise.reject(notLedHere(topicId, partition)),
+    )
     this.#maintenance = new Maintenance(storage, this.#hosting, runtime, safeClock)
     const adminHost = {
       brokerId: identity.brokerId,

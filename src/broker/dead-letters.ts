@@ -25,10 +25,11 @@ export const DEAD_LETTER_HEADERS = {
   reason: 'portal-mq-reason',
 } as const
 
-/** Where a group's dead messages go: the partition of the dead-letter topic, and that topic's id. */
+/** Where a group's dead messages go: into a partition of the topic with this id. */
 export interface DeadLetterTarget {
   readonly topicId: string
-  readonly partition: Partition
+  /** Resolves once the batch is committed there; one that was before is not stored again. */
+  append(records: Uint8Array): Promise<void>
 }
 
 /** `nowhere`: the group's dead messages are discarded by now. Undefined: the group is gone. */
@@ -95,7 +96,7 @@ export class DeadLetterMover {
     if (!target) return false
     if (target !== 'nowhere') {
       for (const [offset, trouble] of dying) {
-        await append(target.partition, await this.#copy(queue, offset, trouble, target))
+        await target.append(await this.#copy(queue, offset, trouble, target))
       }
     }
     await this.#partition.propose((state) =>
@@ -130,7 +131,8 @@ export class DeadLetterMover {
   }
 }
 
-function append(target: Partition, records: Uint8Array): Promise<void> {
+/** Stores a batch of an internal producer in a partition that is led here. */
+export function appendInternal(target: Partition, records: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     target.produce({
       records,

@@ -6,6 +6,18 @@ export interface BrokerEvents {
   ready: Record<string, never>
   /** It leads a partition, in this epoch. */
   leader: { readonly topic: string; readonly partition: number; readonly epoch: number }
+  /** It follows the leader of a partition, in this epoch. */
+  follower: {
+    readonly topic: string
+    readonly partition: number
+    readonly epoch: number
+    /** A broker's id. */
+    readonly leader: string
+  }
+  /** The set of in-sync replicas of a partition that it leads has changed: ids of brokers. */
+  isr: { readonly topic: string; readonly partition: number; readonly inSync: readonly string[] }
+  /** A broker came to the cluster or left it. */
+  member: { readonly broker: string; readonly url: string; readonly alive: boolean }
   /** Messages went by `age` or `bytes` before the group had settled them. */
   expired: {
     readonly topic: string

@@ -165,7 +165,7 @@ export class GroupAdmin {
 function toJoined(topic: Topic, document: GroupDocument): JoinedGroup {
   return {
     topicId: topic.id,
-    partitions: topic.partitions.length,
+    partitions: topic.document.partitions,
     generation: document.generation,
     settings: document.settings,
   }

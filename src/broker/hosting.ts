@@ -3,12 +3,15 @@ import type { GroupBody } from '../core/entry-body.js'
 import { PortalError } from '../core/errors.js'
 import type { PartitionState } from '../core/partition-state.js'
 import { groupMoved } from './consume-service.js'
-import { DeadLetterMover } from './dead-letters.js'
+import { appendInternal, DeadLetterMover } from './dead-letters.js'
 import type { PartitionHost } from './host.js'
 import type { BrokerIdentity } from './identity.js'
 import { Partition } from './partition.js'
 import { recover } from './recovery.js'
 import { Topic } from './topic.js'
+
+/** Stores a batch of an internal producer in a partition that another broker leads. */
+export type AppendElsewhere = (topicId: string, partition: number, records: Uint8Array) => Promise<void>
 
 /** The topics and partitions that a broker hosts: opening them, finding them, making and ending them. */
 export class Hosting {
@@ -20,15 +23,18 @@ export class Hosting {
   readonly #unmoved: (() => void)[] = []
   #movable = false
   readonly #ensureDeadLetter: (name: string) => Promise<Topic>
+  readonly #appendElsewhere: AppendElsewhere
 
   constructor(
     host: PartitionHost,
     identity: BrokerIdentity,
     ensureDeadLetter: (name: string) => Promise<Topic>,
+    appendElsewhere: AppendElsewhere,
   ) {
     this.#host = host
     this.#identity = identity
     this.#ensureDeadLetter = ensureDeadLetter
+    this.#appendElsewhere = appendElsewhere
   }
 
   get topics(): readonly Topic[] {
@@ -54,11 +60,18 @@ export class Hosting {
 
   partition(topicId: string, partition: number): Partition {
     const topic = this.findById(topicId)
-    const found = topic.partitions[partition]
+    const found = topic.partition(partition)
     if (found) return found
+    const count = topic.document.partitions
+    if (Number.isInteger(partition) && partition >= 0 && partition < count) {
+      throw new PortalError(
+        'NOT_LEADER',
+        `Partition ${partition} of topic ${topic.name} is not led by broker ${this.#host.brokerId} now: look the topic up again.`,
+      )
+    }
     throw new PortalError(
       'INVALID_ARGUMENT',
-      `Topic ${topic.name} has partitions 0 to ${topic.partitions.length - 1}, not ${partition}.`,
+      `Topic ${topic.name} has partitions 0 to ${count - 1}, not ${partition}.`,
     )
   }
 
@@ -83,15 +96,37 @@ export class Hosting {
     const topic = new Topic(document)
     await Promise.all(partitions.map(({ partition, epoch }) => this.#openPartition(topic, partition, epoch)))
     for (const group of groups) topic.setGroup(group, groupMoved(document.name, group.name))
-    await this.#takeOver(topic)
-    this.#byId.set(topic.id, topic)
-    this.#byName.set(topic.name, topic)
+    await this.#takeOver(topic, topic.partitions)
     for (const { epoch, partition } of topic.partitions)
       this.#host.emit('leader', { topic: topic.name, partition, epoch })
-    const waiting = [...this.#topicWaits]
-    this.#topicWaits.clear()
-    for (const wake of waiting) wake()
+    this.#show(topic)
     return topic
+  }
+
+  /** Shows a topic of the cluster, or what has changed in its document; whoever leads a partition of it says so later. */
+  show(document: TopicDocument): Topic {
+    const known = this.#byId.get(document.id)
+    if (known) known.document = document
+    const topic = known ?? new Topic(document)
+    this.#show(topic)
+    return topic
+  }
+
+  /** Leads one partition of a topic that is shown. It is found here once its first entry is committed, unless it was closed before. */
+  async lead(topic: Topic, partition: Partition, groups: readonly GroupDocument[]): Promise<void> {
+    for (const group of groups) topic.setGroup(group, groupMoved(topic.name, group.name))
+    await this.#takeOver(topic, [partition])
+    if (partition.closed) throw partition.closed
+    topic.addPartition(partition)
+    for (const dispatcher of topic.dispatchers.values()) dispatcher.wake()
+    this.#host.emit('leader', { topic: topic.name, partition: partition.partition, epoch: partition.epoch })
+  }
+
+  /** Shows a topic no more: it was deleted. What is stored of it stays. */
+  hide(topic: Topic): void {
+    this.#byId.delete(topic.id)
+    if (this.#byName.get(topic.name) === topic) this.#byName.delete(topic.name)
+    topic.close(new PortalError('TOPIC_NOT_FOUND', `Topic ${topic.name} was deleted.`))
   }
 
   /** Adds partitions to an open topic. */
@@ -101,14 +136,12 @@ export class Hosting {
       if (partition >= first) await this.#openPartition(topic, partition, epoch)
     }
     topic.document = document
-    await this.#takeOver(topic, first)
+    await this.#takeOver(topic, topic.partitions.slice(first))
   }
 
   /** Stops showing a topic and removes what is stored of it. */
   async drop(topic: Topic): Promise<void> {
-    this.#byId.delete(topic.id)
-    if (this.#byName.get(topic.name) === topic) this.#byName.delete(topic.name)
-    topic.close(new PortalError('TOPIC_NOT_FOUND', `Topic ${topic.name} was deleted.`))
+    this.hide(topic)
     await this.#host.committer.drained()
     const writes = topic.partitions.map(({ log }) => ({ type: 'delete-log', log }) as const)
     await this.#host.storage.commit(writes, { durable: true })
@@ -134,19 +167,27 @@ export class Hosting {
     topic.partitions[partition] = new Partition(this.#host, topic, partition, log, epoch, recovered)
   }
 
+  #show(topic: Topic): void {
+    this.#byId.set(topic.id, topic)
+    this.#byName.set(topic.name, topic)
+    const waiting = [...this.#topicWaits]
+    this.#topicWaits.clear()
+    for (const wake of waiting) wake()
+  }
+
   /** A leader's first entries: its epoch; the end of the leases of this process's past life; groups that a crash kept from starting. */
-  async #takeOver(topic: Topic, first = 0): Promise<void> {
-    const held = heldLocally(topic)
-    const opened = topic.partitions.slice(first)
+  async #takeOver(topic: Topic, opened: readonly Partition[]): Promise<void> {
+    const held = heldLocally(opened)
+    const essential = { essential: true }
     await Promise.all(
       opened.flatMap((partition) => [
-        partition.propose(() => ({ kind: 'epoch', leader: this.#identity.brokerId }), { essential: true }),
-        partition.propose((state) => dedupeChange(topic, state)),
+        partition.propose(() => ({ kind: 'epoch', leader: this.#identity.brokerId }), essential),
+        partition.propose((state) => dedupeChange(topic, state), essential),
         ...[...partition.state.queues.keys()].map((group) =>
-          partition.propose((state) => groupEnd(topic, group, state)),
+          partition.propose((state) => groupEnd(topic, group, state), essential),
         ),
         ...[...topic.groups.values()].map((group) =>
-          partition.propose((state) => groupStart(group, state, partition.partition)),
+          partition.propose((state) => groupStart(group, state, partition.partition), essential),
         ),
         partition.endLocalLeases((group, consumer) => held.get(`${group}\n${consumer}`) ?? 0),
       ]),
@@ -165,9 +206,13 @@ export class Hosting {
         const name = topic.settings(group)?.deadLetter
         if (!name) return name === false ? 'nowhere' : undefined
         const target = this.#byName.get(name) ?? (await this.#ensureDeadLetter(name))
+        const number = partition.partition % target.document.partitions
         return {
           topicId: target.id,
-          partition: target.partitions[partition.partition % target.partitions.length]!,
+          append: (records) => {
+            const here = target.partition(number)
+            return here ? appendInternal(here, records) : this.#appendElsewhere(target.id, number, records)
+          },
         }
       },
       (error) => this.#host.emit('error', error),
@@ -181,9 +226,9 @@ export function logName(topicId: string, partition: number): string {
 }
 
 /** Consumer of a group -> how many messages it held, over all partitions, when this process last ended. */
-function heldLocally(topic: Topic): Map<string, number> {
+function heldLocally(partitions: readonly Partition[]): Map<string, number> {
   const held = new Map<string, number>()
-  for (const { state } of topic.partitions) {
+  for (const { state } of partitions) {
     for (const queue of state.queues.values()) {
       for (const [consumer, count] of queue.held) {
         const key = `${queue.group}\n${consumer}`

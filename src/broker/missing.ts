@@ -20,3 +20,7 @@ export function groupMissing(topic: string, group: string): PortalError<'GROUP_N
     `Topic ${topic} has no group ${group}. The group's first consumer makes it.`,
   )
 }
+
+export function notLedHere(topicId: string, partition: number): PortalError<'NOT_LEADER'> {
+  return new PortalError('NOT_LEADER', `Partition ${topicId}/${partition} is not led here.`)
+}

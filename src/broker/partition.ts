@@ -56,6 +56,7 @@ export class Partition implements CommitSource, DispatchTarget {
   #proposals: Proposal[] = []
   #takeovers: ((group: Cut) => void)[] = []
   #closed: PortalError | undefined
+  #held = false
 
   constructor(
     host: PartitionHost,
@@ -157,6 +158,19 @@ export class Partition implements CommitSource, DispatchTarget {
     return this.propose(() => undefined)
   }
 
+  /** More is committed: a snapshot may be complete now. `again`: what was refused can be appended again. */
+  progressed(again: boolean): void {
+    if (this.#closed) return
+    if (again) this.#onTime()
+    if (again || this.#snapshotter.pending) this.mark()
+  }
+
+  /** While it is true, what comes waits: leadership is about to move. */
+  hold(held: boolean): void {
+    this.#held = held
+    if (!held) this.mark()
+  }
+
   /** From here on no entry is missing in the log: who lacks earlier ones needs the snapshot. */
   get logStart(): number {
     return this.#snapshotter.logStart
@@ -217,7 +231,7 @@ export class Partition implements CommitSource, DispatchTarget {
   }
 
   cut(group: CommitGroup): boolean {
-    if (this.#closed) return false
+    if (this.#closed || this.#held) return false
     const cut = this.#commitment.cut(group, () => this.state.nextIndex)
     const refusal = this.#commitment.refusal()
     if (refusal) this.#refuse(refusal)

@@ -86,7 +86,7 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
       clusterId: host.clusterId,
       brokers: [{ id: host.brokerId, url: host.url() }],
       topics: hosting.topics.length,
-      partitions: hosting.topics.reduce((sum, topic) => sum + topic.partitions.length, 0),
+      partitions: hosting.topics.reduce((sum, topic) => sum + topic.document.partitions, 0),
       storage: await host.storage.space(),
     }),
     metrics: async () => collectMetrics(hosting, host.commits, host.storage),

@@ -48,7 +48,7 @@ export class TopicAdmin {
 
   async listTopics(): Promise<readonly TopicSummary[]> {
     return this.#host.hosting.topics
-      .map(({ name, id, partitions }) => ({ name, id, partitions: partitions.length }))
+      .map(({ name, id, document }) => ({ name, id, partitions: document.partitions }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
@@ -106,8 +106,8 @@ export class TopicAdmin {
   addPartitions({ name, partitions }: Request<'addPartitions'>): Promise<TopicDescription> {
     return this.#turns.take(async () => {
       const topic = this.get(name)
-      checkPartitionCount(partitions, topic.partitions.length)
-      const added = this.#partitionDocuments(topic.id, topic.partitions.length, partitions)
+      checkPartitionCount(partitions, topic.document.partitions)
+      const added = this.#partitionDocuments(topic.id, topic.document.partitions, partitions)
       const changed = await this.#host.metadata.addPartitions(name, added)
       if (!changed) throw topicMissing(name)
       await this.#host.hosting.grow(topic, changed, added)
@@ -174,7 +174,7 @@ function toRoute(topic: Topic): TopicRoute {
   return {
     topicId: topic.id,
     name: topic.name,
-    partitions: topic.partitions.length,
+    partitions: topic.document.partitions,
     maxMessageBytes: topic.maxMessageBytes,
   }
 }

@@ -7,9 +7,10 @@ import { TopicCounters } from './metrics/counters.js'
 import type { Partition } from './partition.js'
 import { Dispatcher } from './waiters.js'
 
-/** A topic as this broker hosts it: its document, its partitions, its groups. */
+/** A topic as this broker hosts it: its document, the partitions that it leads, its groups. */
 export class Topic implements TopicView {
   document: TopicDocument
+  /** Those that this broker leads, by their numbers. */
   readonly partitions: Partition[] = []
   readonly groups = new Map<string, GroupDocument>()
   readonly dispatchers = new Map<string, Dispatcher>()
@@ -37,6 +38,22 @@ export class Topic implements TopicView {
 
   get maxMessageBytes(): number {
     return this.document.config.maxMessageBytes
+  }
+
+  /** Undefined: it is not led here. */
+  partition(number: number): Partition | undefined {
+    const found = this.partitions[number]
+    return found?.partition === number ? found : this.partitions.find(({ partition }) => partition === number)
+  }
+
+  addPartition(partition: Partition): void {
+    const after = this.partitions.findIndex((other) => other.partition > partition.partition)
+    this.partitions.splice(after < 0 ? this.partitions.length : after, 0, partition)
+  }
+
+  removePartition(partition: Partition): void {
+    const at = this.partitions.indexOf(partition)
+    if (at >= 0) this.partitions.splice(at, 1)
   }
 
   settings(group: string): GroupSettings | undefined {

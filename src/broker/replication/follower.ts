@@ -8,7 +8,7 @@ import { unseal } from '../../core/seal.js'
 import type { FetchPosition, FetchResult } from '../../protocol/peer-service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import type { Storage, Write } from '../../storage/storage.js'
-import type { Committer, CommitGroup, CommitSource } from '../committer.js'
+import type { CommitGroup, CommitSource, Committer } from '../committer.js'
 import { type Recovered, recover } from '../recovery.js'
 import { Snapshotter } from '../snapshotter.js'
 
@@ -239,7 +239,10 @@ export class Follower implements CommitSource {
     while (state.nextIndex < to) {
       const entries = await this.#entriesBelow(to)
       if (entries.length === 0)
-        throw new PortalError('CORRUPT', `Entry ${state.nextIndex} of ${this.log} is missing from the storage.`)
+        throw new PortalError(
+          'CORRUPT',
+          `Entry ${state.nextIndex} of ${this.log} is missing from the storage.`,
+        )
       for (const entry of entries) {
         state.apply(entry, decodeBody(entry, crc32))
         this.#snapshotter.appended(entry)

@@ -49,8 +49,8 @@ export interface LedPartition {
   /** The index that the next entry gets. */
   readonly next: () => number
   readonly logStart: () => number
-  /** More is committed, or can be appended again. */
-  progressed(): void
+  /** More is committed; `again`: what was refused can be appended again. */
+  progressed(again: boolean): void
 }
 
 interface Pending {
@@ -259,7 +259,7 @@ export class Leading implements Commitment {
     heardFollower(progress, { next, clock, generation }, this.#led.next(), now)
     this.#advance()
     if (!isMember(this.#document.inSync, replica)) this.#maybeGrow()
-    if (this.#refusing && !this.refusal()) this.#led.progressed()
+    if (this.#refusing && !this.refusal()) this.#led.progressed(true)
   }
 
   #progress(replica: ReplicaName): FollowerProgress | undefined {
@@ -287,7 +287,7 @@ export class Leading implements Commitment {
     while (done < pending.length && pending[done]!.index <= committed) done++
     this.#pending = done === pending.length ? [] : pending.slice(done)
     for (let at = 0; at < done; at++) pending[at]!.callback()
-    this.#led.progressed()
+    this.#led.progressed(false)
   }
 
   /** Alone, and the session may be over: another may lead by now. */

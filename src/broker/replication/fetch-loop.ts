@@ -1,0 +1,184 @@
+import { isPortalError, PortalError } from '../../core/errors.js'
+import type { FetchResult, Incarnation, PeerService } from '../../protocol/peer-service.js'
+import type { Runtime } from '../../runtime/runtime.js'
+import type { Storage } from '../../storage/storage.js'
+import { sleepUntil } from '../wait.js'
+import type { Follower } from './follower.js'
+import { installSnapshot } from './install.js'
+
+/** Milliseconds that a fetch waits for something new: a follower that is silent for much longer is away. */
+const WAIT = 500
+/** Bytes of one answer. */
+const MAX_BYTES = 1 << 20
+/** How long to wait before asking again a leader that does not answer, or that does not lead (ms). */
+const RETRY = 50
+const LONGEST_RETRY = 1_000
+
+export interface FetchLoopHost {
+  readonly runtime: Runtime
+  readonly storage: Storage
+  readonly cluster: string
+  readonly self: Incarnation
+  /** What followers store cannot be trusted, or not read: they stop. */
+  stopped(follower: Follower, error: PortalError): void
+  /** A log is replaced, or was. */
+  installing(follower: Follower, under: boolean): void
+}
+
+/** All partitions that this broker follows at one other: one request at a time for all of them. */
+export class FetchLoop {
+  readonly #host: FetchLoopHost
+  readonly #peer: PeerService
+  readonly #followers = new Set<Follower>()
+  readonly #installing = new Set<Follower>()
+  /** Followers whose leader said no, until when (monotonic ms). */
+  readonly #resting = new Map<Follower, number>()
+  readonly #end = new AbortController()
+  #request: AbortController | undefined
+  #wake: () => void = () => {}
+  #running: Promise<void> | undefined
+
+  constructor(host: FetchLoopHost, peer: PeerService) {
+    this.#host = host
+    this.#peer = peer
+  }
+
+  get isIdle(): boolean {
+    return this.#followers.size === 0
+  }
+
+  add(follower: Follower): void {
+    this.#followers.add(follower)
+    this.#running ??= this.#run()
+    // The one under way does not name it.
+    this.#request?.abort()
+    this.#wake()
+  }
+
+  delete(follower: Follower): void {
+    this.#followers.delete(follower)
+    this.#resting.delete(follower)
+  }
+
+  async stop(): Promise<void> {
+    this.#end.abort()
+    this.#request?.abort()
+    this.#wake()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#host.runtime
+    let failures = 0
+    while (!this.#end.signal.aborted) {
+      const now = clock.monotonic()
+      const asking = [...this.#followers].filter((follower) => this.#mayAsk(follower, now))
+      if (asking.length === 0) {
+        await this.#sleep(this.#followers.size === 0 ? Number.POSITIVE_INFINITY : RETRY)
+        continue
+      }
+      try {
+        await this.#fetch(asking)
+        failures = 0
+      } catch (error) {
+        if (!isPortalError(error)) throw error
+        if (error.code === 'ABORTED') continue
+        await this.#sleep(Math.min(LONGEST_RETRY, RETRY * 2 ** failures++))
+      }
+    }
+  }
+
+  #mayAsk(follower: Follower, now: number): boolean {
+    if (follower.closed || this.#installing.has(follower)) return false
+    const until = this.#resting.get(follower)
+    if (until !== undefined && until > now) return false
+    this.#resting.delete(follower)
+    return true
+  }
+
+  async #fetch(asking: readonly Follower[]): Promise<void> {
+    const { runtime, cluster, self } = this.#host
+    const request = new AbortController()
+    this.#request = request
+    const byName = new Map(asking.map((follower) => [nameOf(follower), follower]))
+    const epochs = new Map(asking.map((follower) => [follower, follower.epoch]))
+    const { results } = await this.#peer.fetch(
+      {
+        cluster,
+        from: self,
+        // One that rests is asked for again soon.
+        wait: this.#resting.size > 0 ? RETRY : WAIT,
+        maxBytes: MAX_BYTES,
+        now: Math.floor(runtime.clock.now()),
+        partitions: asking.map((follower) => follower.position()),
+      },
+      { signal: request.signal },
+    )
+    await Promise.all(
+      results.map(async (result) => {
+        const follower = byName.get(nameOf(result))
+        // What an earlier leader said counts no more.
+        if (!follower || follower.epoch !== epochs.get(follower) || !this.#followers.has(follower)) return
+        await this.#take(follower, result)
+      }),
+    )
+  }
+
+  async #take(follower: Follower, result: FetchResult): Promise<void> {
+    if (result.type === 'error') {
+      this.#resting.set(follower, this.#host.runtime.clock.monotonic() + 2 * RETRY)
+      return
+    }
+    try {
+      if (result.type === 'behind') void this.#install(follower)
+      else await follower.take(result)
+    } catch (error) {
+      if (follower.closed) return
+      if (!isPortalError(error)) throw error
+      this.#host.stopped(follower, error)
+    }
+  }
+
+  /** Beside the others: it may take long. */
+  async #install(follower: Follower): Promise<void> {
+    const { cluster, self, storage, runtime } = this.#host
+    const { topicId, partition, epoch, log } = follower
+    this.#installing.add(follower)
+    this.#host.installing(follower, true)
+    try {
+      const request = { cluster, from: self, topicId, partition, epoch }
+      const source = { peer: this.#peer, request, signal: this.#end.signal }
+      const installed = await installSnapshot({ storage, runtime }, log, source)
+      if (follower.closed) return
+      follower.replace(installed)
+      this.#host.installing(follower, false)
+    } catch (error) {
+      if (!isPortalError(error)) throw error
+      if (follower.closed) return
+      if (error.code === 'STORAGE_FAILED') this.#host.stopped(follower, error)
+      else this.#resting.set(follower, runtime.clock.monotonic() + LONGEST_RETRY)
+    } finally {
+      this.#installing.delete(follower)
+      this.#wake()
+    }
+  }
+
+  async #sleep(delay: number): Promise<void> {
+    const { timers } = this.#host.runtime
+    await sleepUntil<true>(timers, 'fetch', { timeout: delay }, (resolve) => {
+      this.#wake = () => resolve(true)
+      if (this.#end.signal.aborted) resolve(true)
+      return () => {}
+    })
+  }
+}
+
+function nameOf({ topicId, partition }: { readonly topicId: string; readonly partition: number }): string {
+  return `${topicId}/${partition}`
+}
+
+export function followerStopped(follower: Follower, cause: PortalError): PortalError {
+  return new PortalError(cause.code, `The replica of ${follower.log} has stopped: ${cause.message}`, {
+    cause,
+  })
+}
