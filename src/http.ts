@@ -6,6 +6,7 @@
 export type { ConnectionEvents, ConnectionListeners, ConnectOptions, RemoteConnection } from './connect.js'
 export { type ClientTls, connect, type NodeConnectOptions } from './connect-node.js'
 export type { HttpAuth, HttpToken } from './transport/http/auth.js'
+export type { HttpCluster } from './transport/http/cluster.js'
 export type { HttpCors } from './transport/http/cors.js'
 export { http } from './transport/http/http.js'
 export type { HttpOptions } from './transport/http/http-options.js'

@@ -541,5 +541,9 @@ function capture(take: (service: BrokerService) => void): Transport {
       return { address: 'here', close: async () => {} }
     },
     connect: () => held!,
+    connectForwarding: () => held!,
+    connectPeer: () => {
+      throw new Error('The brokers of this world are alone.')
+    },
   }
 }

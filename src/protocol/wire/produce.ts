@@ -1,7 +1,6 @@
 import type { ByteReader, ByteWriter } from '../../core/bytes.js'
-import { type ErrorCode, PortalError } from '../../core/errors.js'
 import type { Compression, ProduceBatch, ProduceRequest, ProduceResponse, ProduceResult } from '../service.js'
-import { beginMessage, openMessage, readList, writeList } from './wire.js'
+import { beginMessage, openMessage, readError, readList, writeError, writeList } from './wire.js'
 
 /** The most batches of one request. */
 const MOST_BATCHES = 10_000
@@ -72,9 +71,7 @@ export function decodeProduceResponse(bytes: Uint8Array): ProduceResponse {
 function writeResult(writer: ByteWriter, result: ProduceResult): void {
   if (result.error !== undefined) {
     writer.u8(1)
-    writer.string(result.error.code)
-    writer.string(result.error.message)
-    writer.u8(result.error.retriable ? 1 : 0)
+    writeError(writer, result.error)
     return
   }
   writer.u8(0)
@@ -83,10 +80,7 @@ function writeResult(writer: ByteWriter, result: ProduceResult): void {
 }
 
 function readResult(block: ByteReader): ProduceResult {
-  if (block.u8() === 1) {
-    const code = block.string() as ErrorCode
-    return { error: new PortalError(code, block.string(), { retriable: block.u8() === 1 }) }
-  }
+  if (block.u8() === 1) return { error: readError(block) }
   const runs: number[] = []
   for (let left = block.varint(); left > 0; left--) runs.push(block.varint())
   return { runs }

@@ -1,8 +1,8 @@
 import type { ByteReader, ByteWriter } from '../../core/bytes.js'
-import { type ErrorCode, PortalError } from '../../core/errors.js'
+import { PortalError } from '../../core/errors.js'
 import type { ReceiveResponse, StreamCredit, StreamRequest } from '../service.js'
 import { decodeReceiveResponse, encodeReceiveResponse, readHeldList, writeHeldList } from './receive.js'
-import { beginMessage, openMessage } from './wire.js'
+import { beginMessage, openMessage, readError, writeError } from './wire.js'
 
 /** A frame is four bytes of length, its kind, and what the kind says: the length counts the kind, too. */
 const HEAD = 5
@@ -52,11 +52,9 @@ export function encodeAnswerFrame(response: ReceiveResponse): Uint8Array {
   return frame(ANSWER, encodeReceiveResponse(response))
 }
 
-export function encodeFailureFrame({ code, message, retriable }: PortalError): Uint8Array {
+export function encodeFailureFrame(error: PortalError): Uint8Array {
   const writer = beginMessage()
-  writer.string(code)
-  writer.string(message)
-  writer.u8(retriable ? 1 : 0)
+  writeError(writer, error)
   return frame(FAILURE, writer.finish())
 }
 
@@ -117,7 +115,5 @@ function join(one: Uint8Array, other: Uint8Array): Uint8Array {
 }
 
 function decodeFailure(payload: Uint8Array): PortalError {
-  const reader = openMessage(payload)
-  const code = reader.string() as ErrorCode
-  return new PortalError(code, reader.string(), { retriable: reader.u8() === 1 })
+  return readError(openMessage(payload))
 }

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter } from '../../core/bytes.js'
-import { PortalError } from '../../core/errors.js'
+import { type ErrorCode, PortalError } from '../../core/errors.js'
 
 /**
  * The binary form of the calls that carry batches. A message is its writer's version, then fields; whatever stands in a list
@@ -73,4 +73,16 @@ export function writeOptional(writer: ByteWriter, value: number | undefined): vo
 export function readOptional(reader: ByteReader): number | undefined {
   const value = reader.varint()
   return value === 0 ? undefined : value - 1
+}
+
+export function writeError(writer: ByteWriter, { code, message, retriable }: PortalError): void {
+  writer.string(code)
+  writer.string(message)
+  writer.u8(retriable ? 1 : 0)
+}
+
+/** A code that this build does not know is passed on as it is: `retriable` says what may be done. */
+export function readError(reader: ByteReader): PortalError {
+  const code = reader.string() as ErrorCode
+  return new PortalError(code, reader.string(), { retriable: reader.u8() === 1 })
 }

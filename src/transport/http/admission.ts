@@ -12,6 +12,8 @@ export interface Admission {
   /** Who asks, for logs; undefined: nobody knows. */
   readonly principal: string | undefined
   readonly authorize: Authorize | undefined
+  /** Whether another broker passes it on. */
+  readonly forwarded?: boolean | undefined
   /** Counts bytes of the body, as they come. Throws QUOTA_EXCEEDED when the caller has too many on their way. */
   takeBody(bytes: number): void
   /** Counts bytes of the answer. */
@@ -24,7 +26,16 @@ export interface Admission {
 export type Admit = (request: HttpRequest) => Promise<Admission>
 
 /** Refused requests per second that an address has. */
-const REFUSALS = 100
+export const REFUSALS = 100
+
+/** Everything may be done, and nothing is counted. */
+export const OPEN: Admission = {
+  principal: undefined,
+  authorize: undefined,
+  takeBody() {},
+  takeAnswer() {},
+  done() {},
+}
 
 /** Who comes in, what they may do, and how much of it: for any server. `auth` undefined: everybody, with a share per address. */
 export function createAdmission(

@@ -3,9 +3,10 @@ import type { Logger } from '../../protocol/connection.js'
 import type { MetricFamily } from '../../protocol/metrics.js'
 import type { BrokerService } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
-import type { Admission, Admit } from './admission.js'
+import { type Admission, type Admit, OPEN } from './admission.js'
 import { type HttpHandler, type HttpRequest, type HttpResponse, noContent } from './exchange.js'
 import { checkJsonShape } from './json-shape.js'
+import { type AdmitPeer, isPeerPath } from './peer-admission.js'
 import { toProblem } from './problem.js'
 import { RequestWatch, type SeenRequest } from './request-watch.js'
 import type { Context, Route } from './route.js'
@@ -25,19 +26,20 @@ export interface DispatchOptions {
   readonly serverMetrics?: (() => Promise<readonly MetricFamily[]>) | undefined
   /** Lets a request in, with what its caller may do. Undefined: everybody may do everything. */
   readonly admit?: Admit | undefined
+  /** What brokers of the cluster may ask. Undefined: this one is in no cluster. */
+  readonly peers?: PeerParts | undefined
 }
 
-const OPEN: Admission = {
-  principal: undefined,
-  authorize: undefined,
-  takeBody() {},
-  takeAnswer() {},
-  done() {},
+export interface PeerParts {
+  /** Described nowhere. */
+  readonly routes: readonly Route[]
+  readonly admit: AdmitPeer
 }
 
 /** A handler that serves a broker: finds the route, checks what came, calls, and turns errors into problems. */
 export function createDispatcher(service: BrokerService, options: DispatchOptions): HttpHandler {
-  const router = new Router([...options.routes, ...metaRoutes(options.routes, options.basePath)])
+  const { routes, peers } = options
+  const router = new Router([...routes, ...metaRoutes(routes, options.basePath), ...(peers?.routes ?? [])])
   const watch = new RequestWatch(options.runtime)
   const serverMetrics = async () => [...watch.families(), ...((await options.serverMetrics?.()) ?? [])]
   return watch.around(async (request, seen) => {
@@ -46,13 +48,14 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
       if ('route' in found) seen.route = found.route.path
       const isOpen = 'route' in found && found.route.open
       // Those who may not come in do not hear what there is, and what is not there is counted, too.
-      const admission = isOpen || !options.admit ? OPEN : await options.admit(request)
+      const admission = isOpen ? OPEN : await letIn(request, options)
       seen.principal = admission.principal
       request.onceOver?.(() => admission.done())
       try {
         if (!('route' in found)) return found
         const { route, params } = found
-        const call = { signal: request.signal, authorize: admission.authorize }
+        const { authorize, forwarded } = admission
+        const call = { signal: request.signal, authorize, forwarded }
         const answer = await route.handle({
           service,
           call,
@@ -61,7 +64,7 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
           params,
           query: readQuery(route, request.query),
           maxBodyBytes: options.maxBodyBytes,
-          ...bodyOf(route, request, options.maxBodyBytes, admission),
+          ...bodyOf(route, request, route.bodyBytes ?? options.maxBodyBytes, admission),
           serverMetrics,
           wants: (...types) => preferred(request.header('accept'), types),
         })
@@ -75,6 +78,10 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
       return toProblem(error)
     }
   })
+}
+
+async function letIn(request: HttpRequest, { admit, peers }: DispatchOptions): Promise<Admission> {
+  return peers?.admit(request) ?? (await admit?.(request)) ?? OPEN
 }
 
 /** The route, or the answer that there is none. */
@@ -103,11 +110,20 @@ function logUnforeseen(
 }
 
 function notFound({ method, path }: HttpRequest): HttpResponse {
+  if (isPeerPath(path)) return toProblem(nothingForPeers(path), { status: 404 })
   const error = new PortalError(
     'INVALID_ARGUMENT',
     `There is nothing at ${method} ${path.slice(0, 200)}. GET /openapi.json lists what there is.`,
   )
   return toProblem(error, { status: 404 })
+}
+
+/** Another broker takes this one for one of its cluster, or is newer than this one. */
+function nothingForPeers(path: string): PortalError<'UNSUPPORTED'> {
+  return new PortalError(
+    'UNSUPPORTED',
+    `This broker is in no cluster, or of a version that has no ${path.slice(0, 200)} for other brokers.`,
+  )
 }
 
 /** OPTIONS asks what there is; any other method that is not there is refused with the same list. */

@@ -5,6 +5,7 @@ import { PortalError } from '../../core/errors.js'
 import { booleanOption, checkOptionNames, describe, invalid, numberOption } from '../../core/options.js'
 import type { Logger } from '../../protocol/connection.js'
 import { type HttpAuth, type ResolvedAuth, resolveAuth } from './auth.js'
+import { type HttpCluster, type ResolvedCluster, resolveCluster } from './cluster.js'
 import { type HttpCors, type ResolvedCors, resolveCors } from './cors.js'
 import { type HttpLimits, type ResolvedLimits, resolveLimits } from './limits.js'
 
@@ -19,6 +20,8 @@ export interface HttpOptions {
   readonly tls?: TlsOptions | undefined
   /** Who may come in, and what each may do. @default none: whoever can connect may do everything */
   readonly auth?: HttpAuth | undefined
+  /** How the brokers of a cluster know each other. Needed for one beyond this machine, or with `auth`. @default none */
+  readonly cluster?: HttpCluster | undefined
   /** Whether to listen beyond this machine without `tls` or `auth`: anybody there may read and do everything. @default false */
   readonly insecure?: boolean | undefined
   /** Which web pages may call the broker from a browser. @default none but its own */
@@ -35,6 +38,9 @@ export interface ResolvedHttpOptions {
   readonly advertise: string | undefined
   readonly tls: TlsOptions | undefined
   readonly auth: ResolvedAuth | undefined
+  readonly cluster: ResolvedCluster | undefined
+  /** Whether secrets and messages may go over networks as plain text. */
+  readonly insecure: boolean
   readonly cors: ResolvedCors | undefined
   readonly limits: ResolvedLimits
   readonly logger: Logger
@@ -48,6 +54,7 @@ const NAMES = [
   'advertise',
   'tls',
   'auth',
+  'cluster',
   'insecure',
   'cors',
   'limits',
@@ -71,6 +78,8 @@ export function resolveHttpOptions(options: HttpOptions): ResolvedHttpOptions {
     advertise: checkAdvertise(options.advertise),
     tls,
     auth,
+    cluster: resolveCluster(options.cluster, tls, auth),
+    insecure,
     cors: resolveCors(options.cors),
     limits: resolveLimits(options.limits),
     logger: checkLogger(options.logger),
@@ -87,6 +96,17 @@ function refuseExposure(host: string, hasTls: boolean, hasAuth: boolean): void {
   if (wanted === '') return
   throw invalid(
     `Listening at ${host} lets others in: give ${wanted}. Behind a proxy that has both, or to let everybody in, say insecure: true.`,
+  )
+}
+
+/** Throws INVALID_ARGUMENT where whoever asks could pass for a broker, from which nothing is kept. */
+export function refuseOpenPeers({ host, auth, cluster, insecure }: ResolvedHttpOptions): void {
+  if (cluster !== undefined) return
+  if (auth === undefined && (insecure || isLoopback(host))) return
+  const why =
+    auth === undefined ? `at ${host} others can ask, too` : "'auth' would not hold for who passes for one"
+  throw invalid(
+    `The brokers of a cluster must know each other: ${why}. Give cluster: { secret }, the same on all brokers.`,
   )
 }
 

@@ -19,6 +19,8 @@ export interface Route {
   readonly headers?: Readonly<Record<string, Schema>> | undefined
   /** By content type. A type without a schema is read by the handler itself. */
   readonly body?: Readonly<Record<string, Schema | undefined>> | undefined
+  /** How long a body may be, in bytes. @default what the server takes */
+  readonly bodyBytes?: number | undefined
   /** Whether the body may be left out. @default false */
   readonly bodyOptional?: boolean | undefined
   readonly answers: Readonly<Record<number, Answer>>

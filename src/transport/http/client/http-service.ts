@@ -1,4 +1,4 @@
-import { abortedError, type ErrorCode, isPortalError, PortalError } from '../../../core/errors.js'
+import { abortedError, isPortalError, PortalError } from '../../../core/errors.js'
 import type {
   BrokerService,
   CallOptions,
@@ -19,6 +19,8 @@ import { decodeReceiveResponse, encodeReceiveRequest } from '../../../protocol/w
 import { decodeSettleResponse, encodeSettleRequest } from '../../../protocol/wire/settle.js'
 import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
 import type { Clock, Timer, Timers } from '../../../runtime/runtime.js'
+import { asSeenFromHere } from '../../elsewhere.js'
+import { problemOf, unreachable } from './no-answer.js'
 import type { OpenStream } from './receive-stream.js'
 import type { Pack, Pieces, Send } from './send.js'
 
@@ -299,46 +301,8 @@ function parse(url: string, bytes: Uint8Array): unknown {
   }
 }
 
-/** Whatever went wrong on the way: the call may have been carried out or not. */
-function unreachable(url: string, cause: unknown): PortalError {
-  const error = cause as
-    | { code?: string; message?: string; cause?: { code?: string; message?: string } }
-    | undefined
-  const why = error?.cause?.code ?? error?.code ?? error?.cause?.message ?? error?.message ?? String(cause)
-  return new PortalError('DISCONNECTED', `The broker at ${url} cannot be reached: ${why}.`, { cause })
-}
-
-/** An answer that says no, as the error that it was at the broker. */
-function problemOf(url: string, status: number, body: Uint8Array): PortalError {
-  let problem: { code?: unknown; detail?: string; retriable?: boolean } | null = null
-  try {
-    problem = JSON.parse(utf8.decode(body))
-  } catch {
-    // Something between us and the broker has answered.
-  }
-  const { code, detail = '', retriable } = problem ?? {}
-  if (typeof code !== 'string')
-    return new PortalError(
-      'DISCONNECTED',
-      `What answers at ${url} is no broker of portal-mq: status ${status}.`,
-    )
-  // One that this build does not know is passed on as it is: `retriable` says what may be done.
-  return asSeenFromHere(url, code as ErrorCode, detail, retriable)
-}
-
 function seenFromHere(url: string, result: ProduceResult): ProduceResult {
   if (result.error === undefined) return result
   const { code, message, retriable } = result.error
   return { error: asSeenFromHere(url, code, message, retriable) }
-}
-
-/** A broker that stops comes back, or another does: for who is elsewhere that is a bad connection. */
-function asSeenFromHere(
-  url: string,
-  code: ErrorCode,
-  detail: string,
-  retriable: boolean | undefined,
-): PortalError {
-  if (code === 'CLOSED') return new PortalError('DISCONNECTED', `The broker at ${url} stops: ${detail}`)
-  return new PortalError(code, detail, { retriable: retriable || code === 'STORAGE_FAILED' })
 }
