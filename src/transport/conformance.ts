@@ -1,6 +1,7 @@
 import { callCases } from './conformance/calls.js'
 import { endCases } from './conformance/ends.js'
 import { errorCases } from './conformance/errors.js'
+import { peerCases } from './conformance/peers.js'
 import { streamCases } from './conformance/streams.js'
 import type { TransportConformanceCase } from './conformance/support.js'
 import { waitCases } from './conformance/waits.js'
@@ -21,5 +22,12 @@ export interface TransportConformanceOptions {
  * }
  */
 export function transportConformance(options: TransportConformanceOptions): TransportConformanceCase[] {
-  return [...callCases, ...errorCases(options.network), ...waitCases, ...streamCases, ...endCases]
+  return [
+    ...callCases,
+    ...errorCases(options.network),
+    ...waitCases,
+    ...streamCases,
+    ...endCases,
+    ...peerCases,
+  ]
 }

@@ -14,3 +14,10 @@ describe('HTTP', () => {
   for (const { name, run } of transportConformance({ network: true }))
     test(name, () => run(async () => http({ port: 0, logger: quiet })))
 })
+
+describe('HTTP with a secret of the cluster', () => {
+  const cluster = { secret: 'the-secret-of-a-cluster-in-a-test' }
+  for (const { name, run } of transportConformance({ network: true }))
+    if (/broker|passed on|passes/.test(name))
+      test(name, () => run(async () => http({ port: 0, logger: quiet, cluster })))
+})

@@ -1,4 +1,5 @@
 import { type ErrorCode, isPortalError, type PortalError } from '../../core/errors.js'
+import type { PeerService } from '../../protocol/peer-service.js'
 import type { BrokerService } from '../../protocol/service.js'
 import { portableCrc32 } from '../../runtime/crc32.js'
 import type { Listener, Transport } from '../transport.js'
@@ -15,13 +16,15 @@ export interface TransportConformanceCase {
 /** What a case has: a transport, and services that listen until the case ends. */
 export interface Stage {
   readonly transport: Transport
-  /** Lets a service listen of which only some methods are there, and connects to it. */
-  serve(script: Partial<BrokerService>): Promise<Served>
+  /** Lets services listen of which only some methods are there, and connects to them. Without `peers` it is a broker in no cluster. */
+  serve(script: Partial<BrokerService>, peers?: Partial<PeerService>): Promise<Served>
 }
 
 export interface Served {
   readonly listener: Listener
   readonly remote: BrokerService
+  /** It, seen by another broker. */
+  readonly peer: PeerService
 }
 
 export function transportCase(name: string, body: (stage: Stage) => Promise<void>): TransportConformanceCase {
@@ -30,10 +33,11 @@ export function transportCase(name: string, body: (stage: Stage) => Promise<void
     async run(open) {
       const transport = await open()
       const listeners: Listener[] = []
-      const serve = async (script: Partial<BrokerService>) => {
-        const listener = await transport.listen(script as BrokerService)
+      const serve = async (script: Partial<BrokerService>, peers?: Partial<PeerService>) => {
+        const listener = await transport.listen(script as BrokerService, peers as PeerService | undefined)
         listeners.push(listener)
-        return { listener, remote: transport.connect(listener.address) }
+        const { address } = listener
+        return { listener, remote: transport.connect(address), peer: transport.connectPeer(address) }
       }
       try {
         await body({ transport, serve })
