@@ -62,14 +62,25 @@ export interface MemberDocument extends ReplicaName {
 /** At /brokers/<broker id>: every broker that ever was, until it is forgotten. A database behind its node is an old copy. */
 export interface BrokerDocument extends ReplicaName {
   readonly generation: number
+  /** Names the process that registered this generation: another one of the same generation runs on a copy. */
+  readonly life?: string | undefined
+  /** Databases that the broker had before, and how far they came: a copy of one may be put back. */
+  readonly earlier?: readonly EarlierStorage[] | undefined
   /** No replica goes to it any more: `cluster drain`. */
   readonly drained?: boolean | undefined
+}
+
+export interface EarlierStorage {
+  readonly storage: string
+  readonly generation: number
 }
 
 /** At /controller: the term of the last elected controller, and who it is. */
 export interface ControllerDocument extends ReplicaName {
   readonly generation: number
   readonly term: number
+  /** A rebalance was asked for and is not done: whoever is the controller goes on with it. */
+  readonly rebalancing?: boolean | undefined
 }
 
 /** At /cluster: what all brokers of a cluster share; made by the first. */
@@ -197,12 +208,27 @@ export const memberKind: DocumentKind<MemberDocument> = {
 
 export const brokerKind: DocumentKind<BrokerDocument> = {
   what: 'broker',
-  fields: { broker: isText, storage: isText, generation: isCount, drained: optional(isFlag) },
+  fields: {
+    broker: isText,
+    storage: isText,
+    generation: isCount,
+    life: optional(isText),
+    earlier: optional(
+      listOf((value) => isObject(value) && isText(value.storage) && isCount(value.generation)),
+    ),
+    drained: optional(isFlag),
+  },
 }
 
 export const controllerKind: DocumentKind<ControllerDocument> = {
   what: 'controller',
-  fields: { broker: isText, storage: isText, generation: isCount, term: isCount },
+  fields: {
+    broker: isText,
+    storage: isText,
+    generation: isCount,
+    term: isCount,
+    rebalancing: optional(isFlag),
+  },
 }
 
 export const clusterKind: DocumentKind<ClusterDocument> = {

@@ -25,6 +25,16 @@ export interface PeerService {
   update(request: UpdateRequest, call?: CallOptions): Promise<UpdateResponse>
 
   /**
+   * A broker tells the controller of partition documents that it wrote itself: another in-sync set, a leadership handed over, a move that is
+   * done. Tried again, with whoever is the controller by then, until it resolves: the others learn of them by the controller alone.
+   * NOT_LEADER from a broker that is not the controller.
+   */
+  report(request: ReportRequest, call?: CallOptions): Promise<void>
+
+  /** Passes on to the controller what an administrator asks of the cluster. NOT_LEADER from a broker that is not the controller. */
+  command(request: CommandRequest, call?: CallOptions): Promise<CommandResponse>
+
+  /**
    * Asks the leader to hand a partition over to `to`, which must be in sync. Resolves once the document names the new leader; NOT_LEADER,
    * NOT_ENOUGH_REPLICAS if `to` does not catch up in time.
    */
@@ -130,8 +140,15 @@ export interface BatchesResponse {
 }
 
 export interface UpdateRequest extends PeerRequest {
-  /** The controller's term: lower ones are refused. */
+  /** The life that it is meant for: every other one refuses it, NOT_LEADER. */
+  readonly to: Incarnation
+  /** The controller's term: lower ones are refused, NOT_LEADER. */
   readonly term: number
+  /**
+   * Rises over all requests of a term; one that is tried again keeps its own. One lower than the receiver has seen in that term comes late and
+   * changes nothing: nodes of members and topics can be made again, and their versions then begin anew.
+   */
+  readonly sequence: number
   readonly documents: readonly PushedDocument[]
 }
 
@@ -143,6 +160,34 @@ export interface PushedDocument {
   /** Undefined: it was removed. */
   readonly text: string | undefined
 }
+
+export interface ReportRequest extends PeerRequest {
+  readonly documents: readonly PushedDocument[]
+}
+
+export interface CommandRequest extends PeerRequest {
+  readonly command: ClusterCommand
+}
+
+export type ClusterCommand =
+  /** Replicas and preferred leaders are spread evenly over the living brokers, a few at a time. */
+  | { readonly type: 'rebalance' }
+  /** All replicas leave the broker, a few at a time, and no new ones come to it. */
+  | { readonly type: 'drain'; readonly broker: string }
+  | { readonly type: 'undrain'; readonly broker: string }
+  /** A replica that may lack acknowledged messages leads. `broker`: which one; undefined: the first that lives. */
+  | ({ readonly type: 'electUnclean'; readonly broker?: string | undefined } & PartitionName)
+
+export type CommandResponse =
+  /** `moves`: how many partitions are to move now. It goes on by itself; asking again tells how many are left. */
+  | { readonly type: 'planned'; readonly moves: number }
+  /** `lost`: the in-sync replicas that may have held more than the new leader; empty if the election was a clean one. */
+  | {
+      readonly type: 'elected'
+      readonly leader: string
+      readonly epoch: number
+      readonly lost: readonly string[]
+    }
 
 export interface UpdateResponse {
   /** Topics of pushed tombstones of which the receiver holds nothing any more. */
