@@ -1,0 +1,40 @@
+import { isSame, type PlacedPartition, type Replica } from './placed-partition.js'
+
+/** A living broker, as far as placement looks at it. */
+export interface ClusterMember extends Replica {
+  readonly generation: number
+  readonly rack?: string | undefined
+  /** It is about to leave: it leads nothing new and gets no replicas. */
+  readonly leaving?: boolean | undefined
+  /** No replica goes to it any more. */
+  readonly drained?: boolean | undefined
+}
+
+/** Who lives, by broker id. */
+export type MembersView = ReadonlyMap<string, ClusterMember>
+
+/** Whether the broker lives, with this database. */
+export function isAlive(replica: Replica, view: MembersView): boolean {
+  return isSame(view.get(replica.broker) ?? null, replica)
+}
+
+/** Whether the leader lives, in the very life that its epoch was given to. */
+export function isLed({ leader, incarnation }: PlacedPartition, view: MembersView): boolean {
+  return leader !== null && isAlive(leader, view) && view.get(leader.broker)?.generation === incarnation
+}
+
+/** Whether it may be given what it does not lead yet. */
+export function canLead(replica: Replica, view: MembersView): boolean {
+  return isAlive(replica, view) && !view.get(replica.broker)?.leaving
+}
+
+/** Those that may be given replicas, in the order of their ids. */
+export function hostsOf(view: MembersView): ClusterMember[] {
+  const hosts = [...view.values()].filter(({ leaving, drained }) => !leaving && !drained)
+  return hosts.sort((a, b) => (a.broker < b.broker ? -1 : 1))
+}
+
+/** What fails together: a broker without a rack is a rack of its own. */
+export function rackOf({ broker, rack }: Pick<ClusterMember, 'broker' | 'rack'>): string {
+  return rack === undefined ? `broker ${broker}` : `rack ${rack}`
+}
