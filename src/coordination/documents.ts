@@ -156,6 +156,7 @@ export const paths = {
   broker: (broker: string) => `/brokers/${checkName('broker id', broker)}`,
   cluster: '/cluster',
   controller: '/controller',
+  elections: '/elections',
 } as const
 
 const isReplica = (value: unknown): boolean =>

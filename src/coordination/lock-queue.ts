@@ -27,9 +27,9 @@ export class LockPlace {
   #path: string | undefined
   #left: Promise<void> | undefined
 
-  constructor(parts: LockQueueParts, name: string) {
+  constructor(parts: LockQueueParts, name: string, above: string = LOCKS_PATH) {
     this.#parts = parts
-    this.#folder = `${LOCKS_PATH}/${name}`
+    this.#folder = `${above}/${name}`
     this.#mark = randomId(parts.random, 8)
   }
 
