@@ -156,7 +156,7 @@ type Place = Pick<StoredEntry, 'index' | 'epoch' | 'baseOffset' | 'count' | 'app
 
 const START: Place = { index: -1, epoch: 0, baseOffset: 0, count: 0, appendTime: 0 }
 
-function writeEntries(
+export function writeEntries(
   writer: ByteWriter,
   attach: (payload: Uint8Array) => void,
   entries: readonly StoredEntry[],
@@ -181,7 +181,7 @@ function writeEntries(
   )
 }
 
-function readEntries(bytes: Uint8Array, reader: ByteReader, payloads: ByteReader): StoredEntry[] {
+export function readEntries(bytes: Uint8Array, reader: ByteReader, payloads: ByteReader): StoredEntry[] {
   let before = START
   return readList(bytes, reader, (block) => {
     const index = readDistance(block, before.index + 1)

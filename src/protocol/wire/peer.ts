@@ -6,6 +6,12 @@ import {
   encodeAppendResponse,
 } from './peer-append.js'
 import {
+  decodeBatchesRequest,
+  decodeBatchesResponse,
+  encodeBatchesRequest,
+  encodeBatchesResponse,
+} from './peer-batches.js'
+import {
   decodeFetchRequest,
   decodeFetchResponse,
   encodeFetchRequest,
@@ -40,6 +46,13 @@ export const peerMethods: { readonly [M in PeerMethodName]: PeerMethod<RequestOf
     encodeAnswer: encodeSnapshotSlice,
     decodeAnswer: decodeSnapshotSlice,
   },
+  readBatches: {
+    form: 'binary',
+    encodeRequest: encodeBatchesRequest,
+    decodeRequest: decodeBatchesRequest,
+    encodeAnswer: encodeBatchesResponse,
+    decodeAnswer: decodeBatchesResponse,
+  },
   append: {
     form: 'binary',
     encodeRequest: encodeAppendRequest,
@@ -47,7 +60,9 @@ export const peerMethods: { readonly [M in PeerMethodName]: PeerMethod<RequestOf
     encodeAnswer: encodeAppendResponse,
     decodeAnswer: decodeAppendResponse,
   },
-  update: jsonMethod({ term: 'number', documents: 'list' }),
+  update: jsonMethod({ to: 'object', term: 'number', sequence: 'number', documents: 'list' }),
+  report: jsonMethod({ documents: 'list' }),
+  command: jsonMethod({ command: 'object' }),
   handOver: jsonMethod({ topicId: 'text', partition: 'number', epoch: 'number', to: 'object' }),
 }
 
