@@ -56,6 +56,14 @@ export class DocumentFolder<T extends object> {
     if (this.#listTouched || this.#touched.size > 0) this.#refresher.request()
   }
 
+  /** Takes in what the caller has just written itself; the higher version stays. */
+  adopt(name: string, document: Versioned<T>): void {
+    const known = this.#known.get(name)
+    if (known === undefined || known.version >= document.version) return
+    this.#known.set(name, document)
+    this.#parts.onChange([name])
+  }
+
   close(): void {
     this.#closed = true
     this.#refresher.stop()

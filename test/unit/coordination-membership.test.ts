@@ -185,7 +185,7 @@ describe('a cluster', () => {
     })
     const clusters = await Promise.all([1, 2, 3].map(() => joinCluster(parts(), undefined)))
     expect(new Set(clusters.map(({ clusterId }) => clusterId)).size).toBe(1)
-    const [{ clusterId }] = clusters as [{ clusterId: string }]
+    const clusterId = clusters[0]!.clusterId
     expect((await joinCluster(parts(), clusterId)).clusterId).toBe(clusterId)
     await expect(joinCluster(parts(), 'other')).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

@@ -20,6 +20,7 @@ export function drainPlan(
   view: MembersView,
   drained: ReadonlySet<string>,
 ): Move[] {
+  if (drained.size === 0) return []
   const board = new MoveBoard(partitions, view)
   for (const slot of board.slots) {
     for (const broker of [...slot.brokers]) if (drained.has(broker)) board.replace(slot, broker)
@@ -33,7 +34,9 @@ export function completionPlan(
   view: MembersView,
   wanted: (topicId: string) => number,
 ): Move[] {
-  const board = new MoveBoard(partitions, view)
+  const all = [...partitions]
+  if (all.every(({ topicId, replicas }) => replicas.length >= wanted(topicId))) return []
+  const board = new MoveBoard(all, view)
   for (const slot of board.slots) {
     while (slot.brokers.length < wanted(slot.placed.topicId) && board.extend(slot));
   }

@@ -1,0 +1,106 @@
+import { isPortalError } from '../../core/errors.js'
+import type {
+  Incarnation,
+  PeerService,
+  PushedDocument,
+  UpdateRequest,
+  UpdateResponse,
+} from '../../protocol/peer-service.js'
+import type { Random, Timers } from '../../runtime/runtime.js'
+import { pause, retryDelay, withTimeout } from './timing.js'
+
+/** What goes in one request at most. A document may be larger than the limit of characters: it then goes alone. */
+const MAX_DOCUMENTS = 500
+const MAX_CHARACTERS = 512 * 1024
+
+export interface OutboxParts {
+  readonly timers: Timers
+  readonly random: Random
+  readonly cluster: string
+  readonly from: Incarnation
+  readonly term: number
+  /** Milliseconds. */
+  readonly timeout: number
+  /** Rises over all requests of the term. */
+  readonly nextSequence: () => number
+  /** The receiver knows of a higher term, or is not who it is taken for. */
+  readonly onRefused: () => void
+  readonly onAnswer: (to: Incarnation, answer: UpdateResponse) => void
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * What one life of a broker is yet to be told. Of each document only the newest waits; those that wait go in the order of their last
+ * change, one request at a time, each until it succeeds.
+ */
+export class Outbox {
+  readonly to: Incarnation
+  readonly peer: PeerService
+  readonly #parts: OutboxParts
+  readonly #waiting = new Map<string, PushedDocument>()
+  readonly #ending = new AbortController()
+  #running = false
+
+  constructor(parts: OutboxParts, to: Incarnation, peer: PeerService) {
+    this.#parts = parts
+    this.to = to
+    this.peer = peer
+  }
+
+  push(document: PushedDocument): void {
+    if (this.#ending.signal.aborted) return
+    this.#waiting.delete(document.path)
+    this.#waiting.set(document.path, document)
+    if (this.#running) return
+    this.#running = true
+    // Whatever this turn still brings goes along.
+    queueMicrotask(() => void this.#run())
+  }
+
+  /** The broker is gone, or the term is over. */
+  close(): void {
+    this.#ending.abort()
+    this.#waiting.clear()
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.size > 0) await this.#send(this.#takeBatch())
+    this.#running = false
+  }
+
+  async #send(documents: readonly PushedDocument[]): Promise<void> {
+    const { timers, random, cluster, from, term, nextSequence } = this.#parts
+    const request: UpdateRequest = { cluster, from, to: this.to, term, sequence: nextSequence(), documents }
+    const { signal } = this.#ending
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        const answer = await withTimeout(timers, this.#parts.timeout, signal, (ends) => {
+          return this.peer.update(request, { signal: ends })
+        })
+        if (!signal.aborted) this.#parts.onAnswer(this.to, answer)
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        if (isPortalError(error, 'NOT_LEADER')) this.#parts.onRefused()
+        else if (failures === 1 && !isPassing(error)) this.#parts.onError(error)
+      }
+      await pause(timers, retryDelay(failures, random), signal)
+    }
+  }
+
+  #takeBatch(): PushedDocument[] {
+    const batch: PushedDocument[] = []
+    let characters = 0
+    for (const document of this.#waiting.values()) {
+      characters += document.path.length + (document.text?.length ?? 0)
+      if (batch.length === MAX_DOCUMENTS || (characters > MAX_CHARACTERS && batch.length > 0)) break
+      batch.push(document)
+    }
+    for (const { path } of batch) this.#waiting.delete(path)
+    return batch
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  return isPortalError(error) && (error.retriable || error.code === 'CLOSED' || error.code === 'ABORTED')
+}
