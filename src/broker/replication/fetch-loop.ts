@@ -1,10 +1,10 @@
-import { isPortalError, PortalError } from '../../core/errors.js'
+import { isPortalError, type PortalError } from '../../core/errors.js'
 import type { FetchResult, Incarnation, PeerService } from '../../protocol/peer-service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import type { Storage } from '../../storage/storage.js'
 import { sleepUntil } from '../wait.js'
 import type { Follower } from './follower.js'
-import { installSnapshot } from './install.js'
+import { installSnapshot, trustLog } from './install.js'
 
 /** Milliseconds that a fetch waits for something new: a follower that is silent for much longer is away. */
 const WAIT = 500
@@ -18,11 +18,13 @@ export interface FetchLoopHost {
   readonly runtime: Runtime
   readonly storage: Storage
   readonly cluster: string
-  readonly self: Incarnation
+  self(): Incarnation
   /** What followers store cannot be trusted, or not read: they stop. */
   stopped(follower: Follower, error: PortalError): void
-  /** A log is replaced, or was. */
-  installing(follower: Follower, under: boolean): void
+  /** A log is about to be replaced: it is not whole until `whole` says so. */
+  installing(log: string): void
+  isDistrusted(log: string): boolean
+  whole(log: string): void
 }
 
 /** All partitions that this broker follows at one other: one request at a time for all of them. */
@@ -97,7 +99,7 @@ export class FetchLoop {
   }
 
   async #fetch(asking: readonly Follower[]): Promise<void> {
-    const { runtime, cluster, self } = this.#host
+    const { runtime, cluster } = this.#host
     const request = new AbortController()
     this.#request = request
     const byName = new Map(asking.map((follower) => [nameOf(follower), follower]))
@@ -105,7 +107,7 @@ export class FetchLoop {
     const { results } = await this.#peer.fetch(
       {
         cluster,
-        from: self,
+        from: this.#host.self(),
         // One that rests is asked for again soon.
         wait: this.#resting.size > 0 ? RETRY : WAIT,
         maxBytes: MAX_BYTES,
@@ -131,7 +133,7 @@ export class FetchLoop {
     }
     try {
       if (result.type === 'behind') void this.#install(follower)
-      else await follower.take(result)
+      else await this.#takeEntries(follower, result)
     } catch (error) {
       if (follower.closed) return
       if (!isPortalError(error)) throw error
@@ -139,19 +141,29 @@ export class FetchLoop {
     }
   }
 
+  /** A log that begins anew, from the first entry on, is whole once it has all that is committed. */
+  async #takeEntries(follower: Follower, result: FetchResult): Promise<void> {
+    await follower.take(result)
+    const { log } = follower
+    if (result.type !== 'entries' || !this.#host.isDistrusted(log) || follower.closed) return
+    if (follower.next < result.highWatermark || follower.next === 0) return
+    await this.#host.storage.commit([trustLog(log)], { durable: true })
+    this.#host.whole(log)
+  }
+
   /** Beside the others: it may take long. */
   async #install(follower: Follower): Promise<void> {
-    const { cluster, self, storage, runtime } = this.#host
+    const { cluster, storage, runtime } = this.#host
     const { topicId, partition, epoch, log } = follower
     this.#installing.add(follower)
-    this.#host.installing(follower, true)
+    this.#host.installing(log)
     try {
-      const request = { cluster, from: self, topicId, partition, epoch }
+      const request = { cluster, from: this.#host.self(), topicId, partition, epoch }
       const source = { peer: this.#peer, request, signal: this.#end.signal }
       const installed = await installSnapshot({ storage, runtime }, log, source)
       if (follower.closed) return
       follower.replace(installed)
-      this.#host.installing(follower, false)
+      this.#host.whole(log)
     } catch (error) {
       if (!isPortalError(error)) throw error
       if (follower.closed) return
@@ -175,10 +187,4 @@ export class FetchLoop {
 
 function nameOf({ topicId, partition }: { readonly topicId: string; readonly partition: number }): string {
   return `${topicId}/${partition}`
-}
-
-export function followerStopped(follower: Follower, cause: PortalError): PortalError {
-  return new PortalError(cause.code, `The replica of ${follower.log} has stopped: ${cause.message}`, {
-    cause,
-  })
 }

@@ -68,6 +68,10 @@ export function distrustLog(log: string): Write {
   return { type: 'meta', key: PREFIX + log, value: new Uint8Array([1]) }
 }
 
+export function trustLog(log: string): Write {
+  return { type: 'meta', key: PREFIX + log, value: undefined }
+}
+
 async function readSnapshot(source: InstallSource): Promise<SnapshotSlice> {
   for (let attempt = 1; ; attempt++) {
     try {

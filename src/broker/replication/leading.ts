@@ -74,6 +74,7 @@ export class Leading implements Commitment {
   readonly #followers = new Map<string, FollowerProgress>()
   readonly #epochStart: number
   readonly #watchers = new Set<() => void>()
+  readonly #listeners = new Set<() => void>()
   #document: VersionedPartition
   /** What `inSync` shall become; it counts, too, until the answer is known. */
   #proposed: readonly ReplicaName[] | undefined
@@ -238,6 +239,16 @@ export class Leading implements Commitment {
     })
   }
 
+  isInSync(replica: ReplicaName): boolean {
+    return isMember(this.#document.inSync, replica)
+  }
+
+  /** Calls back once, when a follower has asked. Returns what forgets it. */
+  onceHeard(callback: () => void): () => void {
+    this.#listeners.add(callback)
+    return () => this.#listeners.delete(callback)
+  }
+
   /** Whether this replica has every entry of the log, and all of them are committed. */
   hasEverything(replica: ReplicaName): boolean {
     return (
@@ -258,6 +269,9 @@ export class Leading implements Commitment {
     const now = this.#host.runtime.clock.monotonic()
     heardFollower(progress, { next, clock, generation }, this.#led.next(), now)
     this.#advance()
+    const listeners = [...this.#listeners]
+    this.#listeners.clear()
+    for (const listener of listeners) listener()
     if (!isMember(this.#document.inSync, replica)) this.#maybeGrow()
     if (this.#refusing && !this.refusal()) this.#led.progressed(true)
   }

@@ -1,0 +1,183 @@
+import type { MemberDocument, ReplicaName } from '../../coordination/documents.js'
+import { isSameReplica } from '../../coordination/partition-change.js'
+import type { VersionedPartition } from '../../coordination/partition-version.js'
+import type { PortalError } from '../../core/errors.js'
+import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
+import { logName } from '../hosting.js'
+import type { Topic } from '../topic.js'
+import { FetchLoop } from './fetch-loop.js'
+import { FetchServer, type ServedPartition } from './fetch-server.js'
+import type { Follower } from './follower.js'
+import { forgetLog, unfinishedInstalls } from './install.js'
+import { notLed, Replica, type ReplicaHost } from './replica.js'
+
+export interface ReplicaSetHost
+  extends Omit<
+    ReplicaHost,
+    'startFollowing' | 'stopFollowing' | 'isDistrusted' | 'distrusted' | 'isRegistered'
+  > {
+  readonly cluster: string
+  /** Who lives, by broker id. */
+  members(): ReadonlyMap<string, MemberDocument>
+  connectPeer(url: string): PeerService
+}
+
+interface Line {
+  /** Where it leads: a leader that came back is another. */
+  readonly to: string
+  readonly loop: FetchLoop
+}
+
+/** All replicas that this broker has: what they are, whom they follow, and what it serves to others. */
+export class ReplicaSet {
+  readonly server: FetchServer
+  readonly #host: ReplicaSetHost
+  readonly #replicaHost: ReplicaHost
+  readonly #replicas = new Map<string, Replica>()
+  readonly #following = new Map<Follower, ReplicaName>()
+  readonly #lines = new Map<string, Line>()
+  readonly #distrusted: Set<string>
+  #stopped: PortalError | undefined
+
+  private constructor(host: ReplicaSetHost, distrusted: Set<string>) {
+    this.#host = host
+    this.#distrusted = distrusted
+    this.server = new FetchServer({
+      runtime: host.runtime,
+      storage: host.storage,
+      find: (topicId, partition) => this.#find(topicId, partition),
+    })
+    this.#replicaHost = Object.assign(Object.create(host) as ReplicaSetHost, {
+      isRegistered: (replica: Incarnation) => this.#isRegistered(replica),
+      startFollowing: (follower: Follower, leader: ReplicaName) => {
+        this.#following.set(follower, leader)
+        this.#connect(follower, leader)
+      },
+      stopFollowing: (follower: Follower) => {
+        this.#following.delete(follower)
+        for (const { loop } of this.#lines.values()) loop.delete(follower)
+      },
+      isDistrusted: (log: string) => this.#distrusted.has(log),
+      distrusted: (log: string, distrusted: boolean) => {
+        if (distrusted) this.#distrusted.add(log)
+        else this.#distrusted.delete(log)
+      },
+    })
+  }
+
+  /** Knows which logs are not whole. */
+  static async open(host: ReplicaSetHost): Promise<ReplicaSet> {
+    return new ReplicaSet(host, await unfinishedInstalls(host.storage))
+  }
+
+  get replicas(): Iterable<Replica> {
+    return this.#replicas.values()
+  }
+
+  find(topicId: string, partition: number): Replica | undefined {
+    return this.#replicas.get(logName(topicId, partition))
+  }
+
+  /** Makes this broker's replica what the document says: leading, following, or gone. */
+  assign(topic: Topic, document: VersionedPartition): void {
+    if (this.#stopped) return
+    const log = logName(document.topicId, document.partition)
+    const known = this.#replicas.get(log)
+    const { self } = this.#host
+    const named = [...document.replicas, ...(document.target ?? [])].some((one) => isSameReplica(one, self))
+    if (!named) {
+      if (known && document.version >= known.document.version) void this.#retire(known)
+      return
+    }
+    if (known) return known.assign(document)
+    const replica = new Replica(this.#replicaHost, topic, log, document)
+    this.#replicas.set(log, replica)
+    replica.assign(document)
+  }
+
+  /** Ends all replicas of a topic and removes what is stored of it: it was deleted. */
+  async removeTopic(topicId: string, error: PortalError): Promise<void> {
+    const all = [...this.#replicas.values()].filter(({ document }) => document.topicId === topicId)
+    await Promise.all(all.map((replica) => this.#remove(replica, error)))
+    const logs = await this.#host.storage.logs()
+    const left = logs.filter((log) => log.startsWith(`${topicId}/`))
+    if (left.length > 0) await this.#host.storage.commit(left.flatMap(forgetLog), { durable: true })
+  }
+
+  /** Members came, went or changed: lines lead to those that are there now. */
+  membersChanged(): void {
+    for (const [broker, line] of this.#lines) {
+      if (line.to === this.#addressOf(broker)) continue
+      this.#lines.delete(broker)
+      void line.loop.stop()
+    }
+    for (const [follower, leader] of this.#following) this.#connect(follower, leader)
+  }
+
+  async stop(error: PortalError): Promise<void> {
+    this.#stopped ??= error
+    await Promise.all([...this.#replicas.values()].map((replica) => replica.end(error)))
+    await Promise.all([...this.#lines.values()].map(({ loop }) => loop.stop()))
+  }
+
+  #find(topicId: string, partition: number): ServedPartition | undefined {
+    return this.#replicas.get(logName(topicId, partition))?.led
+  }
+
+  async #retire(replica: Replica): Promise<void> {
+    await this.#remove(replica, notLed(replica.log)).catch(() => {
+      // The storage has failed, which others report; what is left goes with the next document.
+    })
+  }
+
+  async #remove(replica: Replica, error: PortalError): Promise<void> {
+    await replica.end(error)
+    if (this.#replicas.get(replica.log) === replica) this.#replicas.delete(replica.log)
+    this.#distrusted.delete(replica.log)
+    await this.#host.storage.commit(forgetLog(replica.log), { durable: true })
+  }
+
+  #isRegistered(replica: Incarnation): boolean {
+    const member = this.#host.members().get(replica.broker)
+    return member?.storage === replica.storage && member.generation === replica.generation
+  }
+
+  #addressOf(broker: string): string | undefined {
+    const member = this.#host.members().get(broker)
+    return member && `${member.url} ${member.storage} ${member.generation}`
+  }
+
+  #connect(follower: Follower, leader: ReplicaName): void {
+    const to = this.#addressOf(leader.broker)
+    const member = this.#host.members().get(leader.broker)
+    if (to === undefined || member === undefined || this.#stopped) return
+    let line = this.#lines.get(leader.broker)
+    if (line?.to !== to) {
+      void line?.loop.stop()
+      line = { to, loop: this.#newLoop(member) }
+      this.#lines.set(leader.broker, line)
+    }
+    line.loop.add(follower)
+  }
+
+  #newLoop(member: MemberDocument): FetchLoop {
+    const { runtime, storage, cluster, partitions } = this.#host
+    return new FetchLoop(
+      {
+        runtime,
+        storage,
+        cluster,
+        self: () => this.#host.incarnation(),
+        stopped: (follower, error) => {
+          partitions.emit('error', error)
+          // What is damaged is installed anew; anything else needs a person.
+          if (error.code === 'CORRUPT') void this.find(follower.topicId, follower.partition)?.startAnew()
+        },
+        whole: (log) => void this.#distrusted.delete(log),
+        isDistrusted: (log) => this.#distrusted.has(log),
+        installing: (log) => void this.#distrusted.add(log),
+      },
+      this.#host.connectPeer(member.url),
+    )
+  }
+}

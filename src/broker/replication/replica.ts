@@ -1,0 +1,305 @@
+import type { GroupDocument, ReplicaName } from '../../coordination/documents.js'
+import { isSameReplica } from '../../coordination/partition-change.js'
+import type { VersionedPartition } from '../../coordination/partition-version.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
+import type { Incarnation } from '../../protocol/peer-service.js'
+import type { PartitionHost } from '../host.js'
+import type { Hosting } from '../hosting.js'
+import { Partition } from '../partition.js'
+import type { Topic } from '../topic.js'
+import { sleepUntil } from '../wait.js'
+import type { ServedPartition } from './fetch-server.js'
+import { Follower } from './follower.js'
+import { distrustLog, forgetLog } from './install.js'
+import { Leading, type LeadingHost } from './leading.js'
+
+/** How long to wait before trying again what failed (ms). */
+const RETRY = 200
+/** How long a successor has to fetch what it lacks (ms). */
+const HAND_OVER = 5_000
+
+/** What a replica needs of its broker. */
+export interface ReplicaHost extends LeadingHost {
+  readonly partitions: PartitionHost
+  readonly hosting: Hosting
+  /** This broker's life by now. */
+  incarnation(): Incarnation
+  /** The groups of a topic as they stand in the coordination store. */
+  readGroups(topicId: string): Promise<readonly GroupDocument[]>
+  /** A follower goes on at this leader's. */
+  startFollowing(follower: Follower, leader: ReplicaName): void
+  stopFollowing(follower: Follower): void
+  /** The log is known not to be whole. */
+  isDistrusted(log: string): boolean
+  distrusted(log: string, distrusted: boolean): void
+  /** This broker leads a partition of the topic now. */
+  leads(topic: Topic): void
+}
+
+interface Led extends ServedPartition {
+  readonly partition: Partition
+}
+
+/** One replica of one partition on this broker: leads, follows or goes, as the partition's document says. */
+export class Replica {
+  readonly log: string
+  readonly #host: ReplicaHost
+  readonly #topic: Topic
+  #wanted: VersionedPartition
+  #led: Led | undefined
+  #follower: Follower | undefined
+  #working: Promise<void> | undefined
+  /** What was committed when it last led. */
+  #committed = 0
+  #ended: PortalError | undefined
+
+  constructor(host: ReplicaHost, topic: Topic, log: string, document: VersionedPartition) {
+    this.#host = host
+    this.#topic = topic
+    this.log = log
+    this.#wanted = document
+  }
+
+  get document(): VersionedPartition {
+    return this.#wanted
+  }
+
+  get led(): Led | undefined {
+    return this.#led
+  }
+
+  get follower(): Follower | undefined {
+    return this.#follower
+  }
+
+  get topic(): Topic {
+    return this.#topic
+  }
+
+  /** Makes it what the document says; older documents change nothing. */
+  assign(document: VersionedPartition): void {
+    if (document.version < this.#wanted.version) return
+    this.#wanted = document
+    this.#settle()
+  }
+
+  /** Ends it: nothing of it goes on. Resolves when its log is at rest. */
+  async end(error: PortalError): Promise<void> {
+    this.#ended ??= error
+    if (this.#led) this.#resign(error)
+    await this.#working
+    if (this.#led) this.#resign(error)
+    await this.#stopFollowing(error)
+  }
+
+  /** The follower cannot go on: it begins anew, without what it has, if another replica has it all. */
+  async startAnew(): Promise<void> {
+    this.#host.distrusted(this.log, true)
+    await this.#host.storage.commit([distrustLog(this.log)], { durable: true })
+    await this.#stopFollowing(notLed(this.log))
+    this.#settle()
+  }
+
+  /**
+   * Hands leadership over to `to`: holds what comes, waits until `to` has everything, and writes the document. Whoever waits here is then
+   * sent on with NOT_LEADER. Rejects with NOT_LEADER, or NOT_ENOUGH_REPLICAS if `to` does not catch up in time.
+   */
+  async handOver(epoch: number, to: Incarnation): Promise<VersionedPartition> {
+    const led = this.#led
+    if (led?.epoch !== epoch) throw notLed(this.log)
+    const { partition, leading } = led
+    partition.hold(true)
+    try {
+      await this.#untilCaughtUp(led, to)
+      const changed = await leading.handOver(to)
+      if (changed === undefined || changed.epoch === epoch || !isSameReplica(changed.leader, to))
+        throw notLed(this.log)
+      this.assign(changed)
+      return changed
+    } finally {
+      if (!partition.closed) partition.hold(false)
+    }
+  }
+
+  async #untilCaughtUp({ leading, partition }: Led, to: Incarnation): Promise<void> {
+    const { timers, clock } = this.#host.runtime
+    const until = clock.monotonic() + HAND_OVER
+    while (!leading.hasEverything(to)) {
+      if (partition.closed) throw partition.closed
+      const left = until - clock.monotonic()
+      if (left <= 0 || !leading.isInSync(to)) {
+        throw new PortalError(
+          'NOT_ENOUGH_REPLICAS',
+          `${to.broker} is not in sync with ${this.log}, or does not catch up: it cannot lead.`,
+        )
+      }
+      await sleepUntil<true>(timers, 'hand-over', { timeout: Math.min(left, 100) }, (resolve) =>
+        leading.onceHeard(() => resolve(true)),
+      )
+    }
+  }
+
+  #settle(): void {
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined
+    })
+  }
+
+  /** Until it is what is wanted, or has ended. */
+  async #work(): Promise<void> {
+    for (;;) {
+      const document = this.#wanted
+      try {
+        if (this.#ended) return
+        await this.#become(document)
+        if (this.#wanted === document || this.#ended) return
+      } catch (error) {
+        if (!isPortalError(error)) throw error
+        if (this.#ended) return
+        if (this.#wanted !== document) continue
+        if (error.code === 'STORAGE_FAILED') return
+        if (error.code === 'CORRUPT') await this.#distrust(error)
+        const { timers } = this.#host.runtime
+        await sleepUntil<true>(timers, 'replica', { timeout: RETRY }, () => () => {})
+      }
+    }
+  }
+
+  async #become(document: VersionedPartition): Promise<void> {
+    const self = this.#host.incarnation()
+    const isLeader =
+      isSameReplica(document.leader, self) && (document.incarnation ?? self.generation) === self.generation
+    if (isLeader && this.#led?.epoch === document.epoch && !this.#led.partition.closed) {
+      this.#led.leading.adopt(document)
+    } else if (isLeader) await this.#lead(document)
+    else await this.#follow(document)
+  }
+
+  async #lead(document: VersionedPartition): Promise<void> {
+    if (this.#led) this.#resign(notLed(this.log))
+    if (this.#host.isDistrusted(this.log)) return this.#decline(document)
+    const follower = this.#follower ?? (await this.#openFollower())
+    const committed = Math.max(this.#committed, follower.highWatermark)
+    await this.#stopFollowing(notLed(this.log))
+    const recovered = await follower.promote()
+    const groups = await this.#host.readGroups(document.topicId)
+    if (this.#wanted.epoch !== document.epoch || this.#ended) return
+    const { log, epoch } = { log: this.log, epoch: document.epoch }
+    const { state } = recovered
+    const leading = new Leading(
+      this.#host,
+      {
+        log,
+        epoch,
+        minInSync: () => this.#topic.document.config.minInSync,
+        epochs: state.epochs,
+        next: () => state.nextIndex,
+        logStart: () => partition.logStart,
+        progressed: (again) => partition.progressed(again),
+      },
+      document,
+      committed,
+    )
+    const partition: Partition = new Partition(
+      this.#host.partitions,
+      this.#topic,
+      document.partition,
+      log,
+      epoch,
+      recovered,
+      leading,
+    )
+    this.#led = { log, epoch, leading, partition }
+    this.#host.leads(this.#topic)
+    // Not waited for: it takes until those in sync have the first entry, and another document may come before.
+    this.#host.hosting.lead(this.#topic, partition, groups).catch((error: unknown) => {
+      if (!isPortalError(error)) throw error
+      if (partition.closed) return
+      this.#host.partitions.emit('error', error)
+    })
+  }
+
+  async #follow(document: VersionedPartition): Promise<void> {
+    if (this.#led) this.#resign(notLed(this.log))
+    const follower = this.#follower ?? (await this.#openFollower())
+    this.#follower = follower
+    if (follower.epoch === document.epoch) return
+    this.#host.stopFollowing(follower)
+    if (!document.leader || isSameReplica(document.leader, this.#host.self)) return
+    follower.follow(document.leader, document.epoch)
+    this.#host.startFollowing(follower, document.leader)
+    this.#host.partitions.emit('follower', {
+      topic: this.#topic.name,
+      partition: document.partition,
+      epoch: document.epoch,
+      leader: document.leader.broker,
+    })
+  }
+
+  async #openFollower(): Promise<Follower> {
+    const { storage } = this.#host
+    const { topicId, partition } = this.#wanted
+    const { runtime, committer } = this.#host.partitions
+    // What cannot be trusted goes; the mark stays until the whole is here.
+    if (this.#host.isDistrusted(this.log))
+      await storage.commit([...forgetLog(this.log), distrustLog(this.log)], { durable: true })
+    return Follower.open(
+      { runtime, storage, committer },
+      { topicId, partition, log: this.log },
+      this.#committed,
+    )
+  }
+
+  /** Leadership of a log that is not whole: another that is in sync shall have it. */
+  async #decline(document: VersionedPartition): Promise<void> {
+    const other = document.inSync.find((replica) => !isSameReplica(replica, this.#host.self))
+    if (!other) {
+      throw new PortalError(
+        'CORRUPT',
+        `The only in-sync replica of ${this.log} is damaged: restore its database, or elect another uncleanly with "portal-mq cluster elect".`,
+      )
+    }
+    const changed = await this.#host.changeDocument(document, (current) => {
+      if (current.epoch !== document.epoch) return undefined
+      const inSync = current.inSync.filter((replica) => !isSameReplica(replica, this.#host.self))
+      return { ...current, leader: null, incarnation: undefined, inSync }
+    })
+    if (!changed) return
+    this.#host.documentChanged(changed)
+    if (changed.version > this.#wanted.version) this.#wanted = changed
+  }
+
+  /** A log that cannot be read is installed anew. */
+  async #distrust(error: PortalError): Promise<void> {
+    this.#host.partitions.emit('error', error)
+    if (this.#host.isDistrusted(this.log)) return
+    this.#host.distrusted(this.log, true)
+    await this.#host.storage.commit([distrustLog(this.log)], { durable: true })
+    await this.#stopFollowing(error)
+  }
+
+  #resign(error: PortalError): void {
+    const led = this.#led
+    if (!led) return
+    this.#led = undefined
+    this.#committed = Math.max(this.#committed, led.leading.committedIndex)
+    this.#topic.removePartition(led.partition)
+    led.partition.close(error)
+  }
+
+  async #stopFollowing(error: PortalError): Promise<void> {
+    const follower = this.#follower
+    if (!follower) return
+    this.#follower = undefined
+    this.#host.stopFollowing(follower)
+    this.#committed = Math.max(this.#committed, follower.highWatermark)
+    await follower.close(error)
+  }
+}
+
+export function notLed(log: string): PortalError<'NOT_LEADER'> {
+  return new PortalError(
+    'NOT_LEADER',
+    `Another broker leads ${log} now, or soon will: look the topic up again.`,
+  )
+}
