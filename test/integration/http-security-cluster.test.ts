@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type HttpOptions, http } from '../../src/http.js'
@@ -5,8 +6,8 @@ import { isPortalError } from '../../src/index.js'
 import type { PeerService } from '../../src/protocol/peer-service.js'
 import type { BrokerService, CallOptions } from '../../src/protocol/service.js'
 import { WIRE_TYPE } from '../../src/protocol/wire/wire.js'
-import { diagnostics } from '../../src/runtime/diagnostics.js'
 import { fetchRequest } from '../../src/transport/conformance/peer-samples.js'
+import { undiciSend } from '../../src/transport/http/client/undici-send.js'
 import { certificates } from '../support/certificates.js'
 import { LogBook } from './support/broker.js'
 
@@ -205,8 +206,8 @@ describe('brokers with another secret', () => {
   it('hear that they are not known, and no secret is in what they hear, log or tell', async () => {
     const told: unknown[] = []
     const onRequest = (message: unknown) => void told.push(message)
-    diagnostics.httpRequest.subscribe(onRequest)
-    onTestFinished(() => void diagnostics.httpRequest.unsubscribe(onRequest))
+    subscribe('portal-mq:http:request', onRequest)
+    onTestFinished(() => void unsubscribe('portal-mq:http:request', onRequest))
     const { address, log, transport } = await listen({ cluster: { secret }, auth })
     const foreign = http({ port: 0, cluster: { secret: other }, logger: log })
     const errors: unknown[] = []
@@ -278,7 +279,6 @@ describe('certificates', () => {
     const rules = [{ principal: '*', admin: ['*'] }]
     const { address, calls } = await listen({ tls, cluster, auth: { rules } })
     const url = address.replace('127.0.0.1', 'localhost')
-    const { undiciSend } = await import('../../src/transport/http/client/undici-send.js')
     const status = async (own: { readonly cert: string; readonly key: string }) => {
       const carrier = undiciSend({ ca: ca.cert, ...own })
       const { status } = await carrier.send({

@@ -125,36 +125,40 @@ export const readResponse: Encode<ReadResponse> = ({ batches, nextOffset, endOff
     list(later, batches, ({ baseOffset, records }) => [varint(baseOffset), counted(records)]),
   ])
 
-type Bytes = readonly number[] | Uint8Array
+export type Bytes = readonly number[] | Uint8Array
 
 function message({ version, appended }: Later, fields: readonly Bytes[]): Uint8Array {
   return join([[version], ...fields, appended])
 }
 
-function list<T>({ appended }: Later, items: readonly T[], fields: (item: T) => readonly Bytes[]): Bytes {
+export function list<T>(
+  { appended }: Later,
+  items: readonly T[],
+  fields: (item: T) => readonly Bytes[],
+): Bytes {
   return join([varint(items.length), ...items.map((item) => counted(join([...fields(item), appended])))])
 }
 
-function join(parts: readonly Bytes[]): Uint8Array {
+export function join(parts: readonly Bytes[]): Uint8Array {
   return Uint8Array.from(parts.flatMap((part) => Array.from(part)))
 }
 
-function varint(value: number): Bytes {
+export function varint(value: number): Bytes {
   const bytes: number[] = []
   let left = BigInt(value)
   for (; left >= 128n; left >>= 7n) bytes.push(Number(left & 127n) | 128)
   return [...bytes, Number(left)]
 }
 
-function optional(value: number | undefined): Bytes {
+export function optional(value: number | undefined): Bytes {
   return varint(value === undefined ? 0 : value + 1)
 }
 
-function counted(bytes: Bytes): Bytes {
+export function counted(bytes: Bytes): Bytes {
   return join([varint(bytes.length), bytes])
 }
 
-function text(value: string): Bytes {
+export function text(value: string): Bytes {
   return counted(new TextEncoder().encode(value))
 }
 
