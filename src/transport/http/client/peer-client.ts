@@ -43,10 +43,13 @@ export function peerClient(url: string, options: PeerClientOptions): PeerService
         waits: wait > 0,
         timeout: timeout + wait,
       }
-      const { status, body } = await send(sent).catch((cause) => {
+      const { status, type, body } = await send(sent).catch((cause) => {
         throw signal?.aborted ? abortedError(`The call ${name}`, signal) : unreachable(url, cause)
       })
       if (status !== 200) throw problemOf(url, status, body)
+      // A page that begins with any byte would be taken for a message of a later version.
+      if (type !== TYPES[method.form])
+        throw unreachable(url, new Error('what answers there is no broker of portal-mq'))
       return decoded(url, () => method.decodeAnswer(body))
     }
   }
