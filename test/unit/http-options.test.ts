@@ -62,6 +62,23 @@ describe('the options of http', () => {
       /'auth.rules\[0\].principal' must be a pattern/,
     ],
     [{ port: 0, auth: { ...auth, rules: [{ principal: '*', produce: 'x' }] } }, /must be a list of patterns/],
+    [{ port: 0, cluster: {} }, /'cluster' names no way/],
+    [{ port: 0, cluster: { tls: {} } }, /'cluster' names no way/],
+    [{ port: 0, cluster: { secrets: [] } }, /no option 'secrets'. Did you mean 'secret'/],
+    [{ port: 0, cluster: { secret: 'short' } }, /'cluster.secret' must be text of at least 32 visible ASCII/],
+    [{ port: 0, cluster: { secret: `${token} ${token}` } }, /'cluster.secret' must be text/],
+    [{ port: 0, cluster: { secret: [`${token}${token}`, 7] } }, /'cluster.secret' must be text/],
+    [
+      {
+        port: 0,
+        auth: { tokens: [{ token: `${token}${token}`, principal: 'a' }] },
+        cluster: { secret: `${token}${token}` },
+      },
+      /'cluster.secret' is also a token/,
+    ],
+    [{ port: 0, cluster: { certificates: 'mq-1' } }, /'cluster.certificates' must be a list/],
+    [{ port: 0, cluster: { certificates: [''] } }, /'cluster.certificates' must be a list/],
+    [{ port: 0, cluster: { certificates: ['mq-*'] } }, /'cluster.certificates' needs tls: \{ ca/],
     [{ port: 0, limits: { bodyByte: 1 } }, /Did you mean 'bodyBytes'/],
     [{ port: 0, limits: { bodyBytes: 10 } }, /'limits.bodyBytes' .* of bytes, from 1024/],
     [{ port: 0, limits: { bytesInFlight: 10 } }, /'limits.bytesInFlight' .* at least 33554432/],
@@ -81,15 +98,28 @@ describe('the options of http', () => {
     expect(inspect(error, { depth: 9 })).not.toMatch(/secret|s3cret/)
   })
 
+  it.each([
+    'the-s3cret-itself',
+    { secret: 's3cret' },
+    { secret: { value: 's3cret' } },
+    { secret: ['s3cret'] },
+  ])('never show the secret of a cluster in an error: %o', (cluster) => {
+    const error = caught(() => http({ port: 0, cluster: cluster as never }))
+    expect(inspect(error, { depth: 9 })).not.toMatch(/s3cret/)
+  })
+
   it('never show a password of the advertised URL', () => {
     const error = caught(() => http({ port: 0, advertise: 'http://me:s3cret@mq1' }))
     expect(inspect(error)).not.toContain('s3cret')
   })
 
   it('show neither tokens nor keys when they are printed', () => {
-    const resolved = inspect(resolveHttpOptions({ port: 0, auth }), { depth: 9 })
+    const cluster = { secret: `${token}-${token}` }
+    const resolved = inspect(resolveHttpOptions({ port: 0, auth, cluster }), { depth: 9, showHidden: true })
     expect(resolved).not.toContain(token)
-    expect(inspect(http({ port: 0, auth, tls }), { depth: 9, showHidden: true })).not.toContain('PRIVATE KEY')
+    expect(inspect(http({ port: 0, auth, tls, cluster }), { depth: 9, showHidden: true })).not.toContain(
+      'PRIVATE KEY',
+    )
   })
 })
 

@@ -102,6 +102,34 @@ describe('the options of the server', () => {
   })
 })
 
+describe('how the brokers of a cluster know each other', () => {
+  const secret = 'a-s3cret-that-nobody-may-ever-see-0123'
+
+  test('is a secret in a file, named by a flag, the environment or the configuration file', () => {
+    const clusterSecretFile = file(`# of mq-1 to mq-3\n${secret}\n\n ${secret}-before \n`)
+    const wanted = { cluster: { secret: [secret, `${secret}-before`] } }
+    expect(httpOptions(resolveSettings({ clusterSecretFile }, {}))).toMatchObject(wanted)
+    const environment = { PORTAL_MQ_CLUSTER_SECRET_FILE: clusterSecretFile }
+    expect(httpOptions(resolveSettings({}, environment))).toMatchObject(wanted)
+    expect(httpOptions(resolveSettings({ config: file({ clusterSecretFile }) }, {}))).toMatchObject(wanted)
+    expect(httpOptions(resolveSettings({}, {}))).not.toHaveProperty('cluster')
+  })
+
+  test('is the names in their certificates, of the configuration file', () => {
+    const config = file({ clusterCertificates: ['mq-*'] })
+    expect(httpOptions(resolveSettings({ config }, {}))).toMatchObject({
+      cluster: { secret: [], certificates: ['mq-*'] },
+    })
+  })
+
+  test.each([['# nothing\n'], ['']])('is not a file without a secret: %j', (content) => {
+    const clusterSecretFile = file(content)
+    expect(() => httpOptions(resolveSettings({ clusterSecretFile }, {}))).toThrow(
+      `secret file ${clusterSecretFile} holds no secret`,
+    )
+  })
+})
+
 describe('the logger', () => {
   function logged(level: 'debug' | 'info' | 'silent', log: (logger: ReturnType<typeof jsonLogger>) => void) {
     const lines: string[] = []

@@ -13,6 +13,10 @@ export function serveCommand(exit: (code: number) => void): Command {
     )
     .option('--directory <path>', 'where the broker keeps its data (default: ./portal-mq-data)')
     .option('--token-file <file>', 'who may come in: on each line a token, or a token and its principal')
+    .option(
+      '--cluster-secret-file <file>',
+      'by which the brokers of a cluster know each other: the same on all',
+    )
     .option('--tls-cert <file>', 'certificate, PEM')
     .option('--tls-key <file>', 'its key, PEM')
     .option('--tls-ca <file>', 'whose client certificates let their names in, PEM')

@@ -1,6 +1,6 @@
 import { PortalError } from '../../index.js'
 import type { ServeSettings } from './settings.js'
-import { readText, readTokenFile, type Token } from './token-file.js'
+import { readSecretFile, readText, readTokenFile, type Token } from './token-file.js'
 
 /** What `http` is given. What only the configuration file says is passed on as it stands there: `http` checks it. */
 export interface ServerOptions {
@@ -15,6 +15,7 @@ export interface ServerOptions {
     readonly requestCert?: boolean
   }
   readonly auth?: { readonly tokens: readonly Token[]; readonly rules?: never }
+  readonly cluster?: { readonly secret: readonly string[]; readonly certificates?: never }
   readonly cors?: never
   readonly limits?: never
 }
@@ -24,6 +25,7 @@ export function httpOptions(settings: ServeSettings): ServerOptions {
   const { port, host, advertise, insecure, cors, limits } = settings
   const tls = tlsOptions(settings)
   const auth = authOptions(settings)
+  const cluster = clusterOptions(settings)
   return {
     port,
     host,
@@ -31,6 +33,7 @@ export function httpOptions(settings: ServeSettings): ServerOptions {
     ...(advertise === undefined ? {} : { advertise }),
     ...(tls === undefined ? {} : { tls }),
     ...(auth === undefined ? {} : { auth }),
+    ...(cluster === undefined ? {} : { cluster }),
     ...(cors === undefined ? {} : { cors: cors as never }),
     ...(limits === undefined ? {} : { limits: limits as never }),
   }
@@ -53,4 +56,13 @@ function authOptions({ tokenFile, tlsCa, rules }: ServeSettings): ServerOptions[
   if (tokenFile === undefined && tlsCa === undefined && rules === undefined) return undefined
   const tokens = tokenFile === undefined ? [] : readTokenFile(tokenFile)
   return rules === undefined ? { tokens } : { tokens, rules: rules as never }
+}
+
+/** How brokers of a cluster know each other. */
+function clusterOptions({ clusterSecretFile, clusterCertificates }: ServeSettings): ServerOptions['cluster'] {
+  if (clusterSecretFile === undefined && clusterCertificates === undefined) return undefined
+  const secret = clusterSecretFile === undefined ? [] : readSecretFile(clusterSecretFile)
+  return clusterCertificates === undefined
+    ? { secret }
+    : { secret, certificates: clusterCertificates as never }
 }

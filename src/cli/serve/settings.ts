@@ -8,6 +8,7 @@ export interface ServeSettings {
   readonly host: string
   readonly directory: string
   readonly tokenFile: string | undefined
+  readonly clusterSecretFile: string | undefined
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
   readonly tlsCa: string | undefined
@@ -17,6 +18,7 @@ export interface ServeSettings {
   /** By the file only: what createBroker and http are given as it is, and check. */
   readonly broker: Readonly<Record<string, unknown>>
   readonly rules: unknown
+  readonly clusterCertificates: unknown
   readonly cors: unknown
   readonly limits: unknown
 }
@@ -52,6 +54,7 @@ const SETTINGS = {
   host: text('PORTAL_MQ_HOST', '127.0.0.1'),
   directory: text('PORTAL_MQ_DIRECTORY', './portal-mq-data'),
   tokenFile: text('PORTAL_MQ_TOKEN_FILE'),
+  clusterSecretFile: text('PORTAL_MQ_CLUSTER_SECRET_FILE'),
   tlsCert: text('PORTAL_MQ_TLS_CERT'),
   tlsKey: text('PORTAL_MQ_TLS_KEY'),
   tlsCa: text('PORTAL_MQ_TLS_CA'),
@@ -77,7 +80,7 @@ type Name = keyof typeof SETTINGS
 
 /** What createBroker knows, and only the file can say. */
 const BROKER_OPTIONS = ['synchronous', 'autoCreateTopics', 'cacheBytes'] as const
-const FILE_ONLY = [...BROKER_OPTIONS, 'rules', 'cors', 'limits'] as const
+const FILE_ONLY = [...BROKER_OPTIONS, 'rules', 'clusterCertificates', 'cors', 'limits'] as const
 
 export type Flags = Readonly<Record<string, unknown>> & { readonly config?: string }
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -105,6 +108,7 @@ export function resolveSettings(flags: Flags, environment: Environment): ServeSe
     host: get('host')!,
     directory: get('directory')!,
     tokenFile: get('tokenFile'),
+    clusterSecretFile: get('clusterSecretFile'),
     tlsCert: get('tlsCert'),
     tlsKey: get('tlsKey'),
     tlsCa: get('tlsCa'),
@@ -115,6 +119,7 @@ export function resolveSettings(flags: Flags, environment: Environment): ServeSe
       BROKER_OPTIONS.filter((name) => file[name] !== undefined).map((name) => [name, file[name]]),
     ),
     rules: file['rules'],
+    clusterCertificates: file['clusterCertificates'],
     cors: file['cors'],
     limits: file['limits'],
   }

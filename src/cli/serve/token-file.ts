@@ -33,6 +33,22 @@ function readLine(line: string, path: string, number: number): Token | undefined
   )
 }
 
+/**
+ * The secrets of a cluster in a file, one on a line; `#` begins a comment. The first is shown to other brokers, all are taken. Throws
+ * INVALID_ARGUMENT, naming the file and never a secret.
+ */
+export function readSecretFile(path: string): readonly string[] {
+  const lines = readText(path)
+    .split('\n')
+    .map((line) => line.trim())
+  const secrets = lines.filter((line) => line !== '' && !line.startsWith('#'))
+  if (secrets.length > 0) return secrets
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `The cluster's secret file ${path} holds no secret: \`openssl rand -hex 32 > ${path}\` makes one, for all brokers.`,
+  )
+}
+
 /** A file as text. Throws INVALID_ARGUMENT, naming it. */
 export function readText(path: string): string {
   try {

@@ -44,6 +44,8 @@ export function resolveCluster(
   auth: ResolvedAuth | undefined,
 ): ResolvedCluster | undefined {
   if (cluster === undefined) return undefined
+  // A secret in the place of its options must not be shown.
+  if (typeof cluster === 'string') throw invalid("'cluster' must be { secret } or { certificates }.")
   checkOptionNames('cluster', cluster, ['secret', 'certificates', 'tls'])
   const { secret = [], certificates = [], tls: ownTls } = cluster as HttpCluster
   const secrets = typeof secret === 'string' ? [secret] : secret
