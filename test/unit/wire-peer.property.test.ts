@@ -49,7 +49,7 @@ const outcome = fc.oneof(
 )
 
 const bytesAsked = fc.nat(16 << 20)
-const { fetch, readSnapshot, append } = peerMethods
+const { fetch, readSnapshot, readBatches, append } = peerMethods
 
 const forms = [
   {
@@ -108,6 +108,22 @@ const forms = [
     encode: readSnapshot.encodeAnswer,
     decode: readSnapshot.decodeAnswer,
     reference: reference.snapshotSlice,
+  },
+  {
+    name: 'a request for batches',
+    values: fc
+      .tuple(someone, name, fc.record({ epoch: number, first: number, end: number, maxBytes: bytesAsked }))
+      .map(([from, where, rest]) => ({ ...from, ...where, ...rest })),
+    encode: readBatches.encodeRequest,
+    decode: readBatches.decodeRequest,
+    reference: reference.batchesRequest,
+  },
+  {
+    name: 'an answer of batches',
+    values: fc.record({ entries: fc.array(stored, { maxLength: 5 }) }),
+    encode: readBatches.encodeAnswer,
+    decode: readBatches.decodeAnswer,
+    reference: reference.batchesResponse,
   },
   {
     name: 'an append request',

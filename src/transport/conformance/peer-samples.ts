@@ -112,6 +112,17 @@ export const peerSamples: readonly PeerSample[] = [
     answer: { index: 0, epoch: 0, header: bytes(0), pageIds: [], pages: [] },
   },
   {
+    method: 'readBatches',
+    request: { ...sender, ...name, epoch: 5, first: 100, end: 900, maxBytes: 4_096 },
+    answer: { entries: entries.filter(({ kind }) => kind === 'messages') },
+  },
+  {
+    method: 'readBatches',
+    what: 'where there are none',
+    request: { ...sender, ...name, epoch: 0, first: 0, end: 0, maxBytes: 0 },
+    answer: { entries: [] },
+  },
+  {
     method: 'update',
     request: {
       ...sender,
@@ -124,6 +135,23 @@ export const peerSamples: readonly PeerSample[] = [
       ],
     },
     answer: { removed: ['0123456789abcdef', 'another'] },
+  },
+  {
+    method: 'report',
+    request: { ...sender, documents: [{ path: '/partitions/t/0', version: 7, text: '{}' }] },
+    answer: undefined,
+  },
+  {
+    method: 'command',
+    what: 'to drain',
+    request: { ...sender, command: { type: 'drain', broker: 'mq-3' } },
+    answer: { type: 'planned', moves: 12 },
+  },
+  {
+    method: 'command',
+    what: 'to elect whoever is there',
+    request: { ...sender, command: { type: 'electUnclean', ...name, broker: undefined } },
+    answer: { type: 'elected', leader: 'mq-2', epoch: 9, lost: ['mq-1'] },
   },
   { method: 'handOver', request: { ...sender, ...name, epoch: 5, to }, answer: undefined },
   { method: 'append', request: { ...sender, ...name, records: bytes(300) }, answer: undefined },

@@ -1,6 +1,8 @@
-import { ENTRY_KINDS } from '../../../src/core/entry.js'
+import { ENTRY_KINDS, type StoredEntry } from '../../../src/core/entry.js'
 import type {
   AppendRequest,
+  BatchesRequest,
+  BatchesResponse,
   FetchRequest,
   FetchResponse,
   PartitionName,
@@ -51,25 +53,8 @@ export const fetchResponse: Encode<FetchResponse> = ({ results }, later = TODAY)
 
 function outcomeOf(later: Later, result: FetchResponse['results'][number]): Bytes[] {
   switch (result.type) {
-    case 'entries': {
-      let before = { index: -1, epoch: 0, baseOffset: 0, count: 0, appendTime: 0 }
-      const entries = list(later, result.entries, (entry) => {
-        const fields = [
-          zigzag(entry.index - before.index - 1),
-          zigzag(entry.epoch - before.epoch),
-          [ENTRY_KINDS.indexOf(entry.kind)],
-          varint(entry.version),
-          zigzag(entry.baseOffset - before.baseOffset - before.count),
-          varint(entry.count),
-          zigzag(entry.appendTime - before.appendTime),
-          zigzag(entry.safeTime - entry.appendTime),
-          varint(entry.payload.length),
-        ]
-        before = entry
-        return fields
-      })
-      return [varint(result.highWatermark), entries]
-    }
+    case 'entries':
+      return [varint(result.highWatermark), entriesOf(later, result.entries)]
     case 'diverged':
       return [varint(result.epoch + 1), varint(result.end)]
     case 'behind':
@@ -78,6 +63,42 @@ function outcomeOf(later: Later, result: FetchResponse['results'][number]): Byte
       return [text(result.error.code), text(result.error.message), [result.error.retriable ? 1 : 0]]
   }
 }
+
+function entriesOf(later: Later, entries: readonly StoredEntry[]): Bytes {
+  let before = { index: -1, epoch: 0, baseOffset: 0, count: 0, appendTime: 0 }
+  return list(later, entries, (entry) => {
+    const fields = [
+      zigzag(entry.index - before.index - 1),
+      zigzag(entry.epoch - before.epoch),
+      [ENTRY_KINDS.indexOf(entry.kind)],
+      varint(entry.version),
+      zigzag(entry.baseOffset - before.baseOffset - before.count),
+      varint(entry.count),
+      zigzag(entry.appendTime - before.appendTime),
+      zigzag(entry.safeTime - entry.appendTime),
+      varint(entry.payload.length),
+    ]
+    before = entry
+    return fields
+  })
+}
+
+export const batchesRequest: Encode<BatchesRequest> = (request, later = TODAY) =>
+  message(later, [
+    senderOf(request),
+    nameOf(request),
+    varint(request.epoch),
+    varint(request.first),
+    varint(request.end),
+    varint(request.maxBytes),
+  ])
+
+export const batchesResponse: Encode<BatchesResponse> = ({ entries }, later = TODAY) =>
+  message(
+    later,
+    [entriesOf(later, entries)],
+    entries.map(({ payload }) => payload),
+  )
 
 export const snapshotRequest: Encode<SnapshotRequest> = (request, later = TODAY) =>
   message(later, [
