@@ -100,6 +100,20 @@ describe('the routes of brokers', () => {
     expect(calls).toHaveLength(2)
   })
 
+  it('are closed to web pages, also to those that may do everything else', async () => {
+    const { ask, calls } = await listen({ cors: { origins: ['https://app.example'] } })
+    const page = { origin: 'https://app.example' }
+    expect(await ask('POST', '/peer/v1/update', { ...json, ...page }, update)).toMatchObject({ status: 401 })
+    expect(await ask('GET', '/topics', { ...page, 'x-portal-mq-forwarded': '1' })).toMatchObject({
+      status: 200,
+    })
+    expect(await ask('POST', '/peer/v1/update', json, update)).toMatchObject({ status: 200 })
+    expect(calls.map(({ name, call }) => [name, call?.forwarded])).toEqual([
+      ['listTopics', undefined],
+      ['update', undefined],
+    ])
+  })
+
   it('are not described, and are no place for methods that there are not', async () => {
     const { ask } = await listen({ cluster: { secret } })
     for (const path of ['/openapi.json', '/docs']) expect((await ask('GET', path)).text).not.toContain('peer')
@@ -260,6 +274,10 @@ describe('certificates', () => {
       ['fetch', undefined],
       ['listTopics', true],
     ])
+    // Connections to come take up the session of the first, and are of the same broker.
+    const peer = transport.connectPeer(url)
+    for (let time = 0; time < 2; time++)
+      await Promise.all(Array.from({ length: 5 }, () => peer.fetch(fetchRequest)))
     const asClient = (own: { readonly cert?: string; readonly key?: string }) =>
       http({ port: 0, tls, cluster: { ...cluster, tls: { ca: ca.cert, ...own } } })
     // A client's own certificate, one of another authority, none.

@@ -14,7 +14,7 @@ const PEER_ROUTES = '/peer/'
 /** The first broker has checked what its client may do, and has counted it. */
 const FORWARDED: Admission = { ...OPEN, forwarded: true }
 
-/** `cluster` undefined: nobody but this machine can ask, and all of it may do everything. */
+/** `cluster` undefined: whoever can ask may do everything anyway; but no browser, which may ask for a page of a stranger, is a broker. */
 export function createPeerAdmission(cluster: ResolvedCluster | undefined, clock: Clock): AdmitPeer {
   const refusals = new Quotas(clock, {
     requestsPerSecond: REFUSALS,
@@ -31,7 +31,8 @@ export function createPeerAdmission(cluster: ResolvedCluster | undefined, clock:
 }
 
 function admit(cluster: ResolvedCluster | undefined, request: HttpRequest): Admission | undefined {
-  const comesFromBroker = cluster === undefined || isBroker(cluster, request)
+  const comesFromBroker =
+    cluster === undefined ? request.header('origin') === undefined : isBroker(cluster, request)
   const isForPeers = isPeerPath(request.path)
   if (comesFromBroker && isForPeers) return OPEN
   if (comesFromBroker && request.header(FORWARDED_HEADER) !== undefined) return FORWARDED
