@@ -3,6 +3,7 @@ import { paths } from '../../coordination/documents.js'
 import type { Metadata } from '../../coordination/metadata.js'
 import { Refresher } from '../../coordination/refresher.js'
 import type { Clock, Random, Timers } from '../../runtime/runtime.js'
+import type { Ending } from './ending.js'
 import { every } from './timing.js'
 
 export interface AbandonedCreationsParts {
@@ -13,7 +14,7 @@ export interface AbandonedCreationsParts {
   readonly random: Random
   /** Milliseconds after which the maker of a topic counts as dead. */
   readonly grace: number
-  readonly over: AbortSignal
+  readonly over: Ending
   readonly onError: (error: unknown) => void
 }
 
@@ -36,7 +37,7 @@ export function endAbandonedCreations(parts: AbandonedCreationsParts): void {
       await metadata.resumeCreations(Math.floor(clock.now()), ({ topicId }) => old.has(topicId))
     },
   })
-  over.addEventListener('abort', () => refresher.stop(), { once: true })
+  over.onEnd(() => refresher.stop())
   every(timers, grace / 2, over, () => refresher.request())
   refresher.request()
 }

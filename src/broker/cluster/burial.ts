@@ -5,6 +5,7 @@ import { removeTopic } from '../../coordination/topic-removal.js'
 import type { Random, Timers } from '../../runtime/runtime.js'
 import type { Broadcaster } from './broadcaster.js'
 import type { ClusterState } from './cluster-state.js'
+import type { Ending } from './ending.js'
 import { every } from './timing.js'
 
 export interface BurialParts {
@@ -13,7 +14,7 @@ export interface BurialParts {
   readonly broadcaster: Broadcaster
   readonly timers: Timers
   readonly random: Random
-  readonly over: AbortSignal
+  readonly over: Ending
   readonly onError: (error: unknown) => void
 }
 
@@ -39,7 +40,7 @@ export class Burial {
 
   start(): void {
     const { timers, over } = this.#parts
-    over.addEventListener('abort', () => this.#refresher.stop(), { once: true })
+    over.onEnd(() => this.#refresher.stop())
     every(timers, INTERVAL, over, () => this.#remind())
     this.#refresher.request()
   }

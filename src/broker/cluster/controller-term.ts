@@ -20,6 +20,7 @@ import { Broadcaster } from './broadcaster.js'
 import { Burial } from './burial.js'
 import { ClusterState } from './cluster-state.js'
 import type { ControllerSettings } from './controller-settings.js'
+import { Ending } from './ending.js'
 import { LeaderMover } from './leader-mover.js'
 import { Mover } from './mover.js'
 import { PartitionWriter } from './partition-writer.js'
@@ -54,15 +55,16 @@ export class ControllerTerm {
   readonly #burial: Burial
   /** By broker: since when it is away, by the monotonic clock. */
   readonly #awaySince = new Map<string, number>()
+  readonly #over = new Ending()
   readonly #begunAt: number
   #loaded = false
 
   constructor(parts: ControllerTermParts, office: Office) {
     const { store, runtime, cluster, self, settings } = parts
     const { timers, random, clock } = runtime
-    const over = office.lost
+    const over = this.#over
     // What fails because the office is over is no news.
-    const onError = (error: unknown) => void (over.aborted || isUnreachable(error) || parts.onError(error))
+    const onError = (error: unknown) => void (over.isOver || isUnreachable(error) || parts.onError(error))
     this.#parts = { ...parts, onError }
     this.#office = office
     this.#begunAt = clock.monotonic()
@@ -127,17 +129,19 @@ export class ControllerTerm {
 
   /** Resolves when the office is over. */
   async run(): Promise<void> {
-    const over = this.#office.lost
-    over.addEventListener('abort', () => this.#stop(), { once: true })
-    if (over.aborted) return this.#stop()
+    const over = this.#over
+    over.onEnd(() => this.#stop())
+    const { lost } = this.#office
+    lost.addEventListener('abort', () => over.end(), { once: true })
+    if (lost.aborted) over.end()
     await this.#persist(() => this.#state.openBrokers())
-    if (!over.aborted) this.#begin()
+    if (!over.isOver) this.#begin()
     await this.#persist(() => this.#state.openTopics())
-    if (over.aborted) return
+    if (over.isOver) return
     this.#loaded = true
     this.#replan()
     this.#leaderMover.start()
-    await new Promise<void>((resolve) => over.addEventListener('abort', () => resolve(), { once: true }))
+    await new Promise<void>((resolve) => over.onEnd(resolve))
   }
 
   /** Takes in what a leader wrote. */
@@ -178,7 +182,7 @@ export class ControllerTerm {
   #begin(): void {
     const { store, runtime, self, settings, onError } = this.#parts
     const { timers, random, clock } = runtime
-    const over = this.#office.lost
+    const over = this.#over
     this.#broadcaster.changeMembers([...this.#state.members.known.keys()])
     this.#burial.start()
     const metadata = new Metadata(store, { writer: self.broker, random })
@@ -281,8 +285,8 @@ export class ControllerTerm {
   /** Does it until it succeeds, or the office is over. */
   async #persist(work: () => Promise<void>): Promise<void> {
     const { timers, random } = this.#parts.runtime
-    const over = this.#office.lost
-    for (let failures = 1; !over.aborted; failures++) {
+    const over = this.#over
+    for (let failures = 1; !over.isOver; failures++) {
       try {
         return await work()
       } catch (error) {

@@ -3,6 +3,7 @@ import { isPortalError, PortalError } from '../../core/errors.js'
 import type { ClusterCommand, CommandResponse, PushedDocument } from '../../protocol/peer-service.js'
 import { type ControllerSettings, DEFAULT_CONTROLLER_SETTINGS } from './controller-settings.js'
 import { ControllerTerm, type ControllerTermParts } from './controller-term.js'
+import { Ending } from './ending.js'
 import { pause, retryDelay } from './timing.js'
 
 export interface ControllerParts extends Omit<ControllerTermParts, 'settings'> {
@@ -17,6 +18,7 @@ export class Controller {
   readonly #parts: ControllerTermParts
   readonly #candidate: Candidate
   readonly #closing = new AbortController()
+  readonly #over = new Ending()
   readonly #done: Promise<void>
   #office: Office | undefined
   #term: ControllerTerm | undefined
@@ -49,6 +51,7 @@ export class Controller {
   /** Leaves the office and stands no more. Resolves when another can have it. May be called twice. */
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#over.end()
     await this.#office?.resign()
     await this.#done
   }
@@ -66,7 +69,7 @@ export class Controller {
         if (this.#isOver()) return
         if (!isPortalError(error, 'DISCONNECTED')) onError(error)
       }
-      if (!this.#isOver()) await pause(timers, retryDelay(failures, random), signal)
+      if (!this.#isOver()) await pause(timers, retryDelay(failures, random), this.#over)
     }
   }
 

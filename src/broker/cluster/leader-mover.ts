@@ -6,6 +6,7 @@ import type { Clock, Timers } from '../../runtime/runtime.js'
 import type { Broadcaster } from './broadcaster.js'
 import type { ClusterState } from './cluster-state.js'
 import type { ControllerSettings } from './controller-settings.js'
+import type { Ending } from './ending.js'
 import { every, withTimeout } from './timing.js'
 
 export interface LeaderMoverParts {
@@ -16,8 +17,8 @@ export interface LeaderMoverParts {
   readonly cluster: string
   readonly from: Incarnation
   readonly settings: ControllerSettings
-  /** Aborts when the term is over. */
-  readonly over: AbortSignal
+  /** Of the term. */
+  readonly over: Ending
   readonly onError: (error: unknown) => void
 }
 
@@ -75,11 +76,11 @@ export class LeaderMover {
       )
     } catch (error) {
       this.#paused.set(path, clock.monotonic() + settings.handOverPause)
-      if (!over.aborted && !isPortalError(error)) onError(error)
+      if (!over.isOver && !isPortalError(error)) onError(error)
     }
     try {
       // The leader reports it too; whichever comes first.
-      if (!over.aborted) await state.reread(path)
+      if (!over.isOver) await state.reread(path)
     } catch {
       this.#paused.set(path, clock.monotonic() + settings.handOverPause)
     }

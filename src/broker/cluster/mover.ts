@@ -30,6 +30,8 @@ export class Mover {
   readonly #refresher: Refresher
   #plan: Move[] = []
   #outdated = true
+  /** How many are being written. */
+  #beginning = 0
 
   constructor(parts: MoverParts) {
     this.#parts = parts
@@ -54,7 +56,7 @@ export class Mover {
   /** How many partitions are to move, those that do already included. */
   remaining(): number {
     if (this.#outdated) this.#makePlan()
-    return this.#plan.length + this.#parts.state.moving.size
+    return this.#plan.length + this.#beginning + this.#parts.state.moving.size
   }
 
   async #work(): Promise<void> {
@@ -95,6 +97,7 @@ export class Mover {
     const { state, writer } = this.#parts
     const path = paths.partition(topicId, partition)
     const planned = state.partitions.get(path)?.document
+    this.#beginning++
     const write = writer.write(path, (document) => {
       const stands = document.target === undefined && planned && hasSameReplicas(document, planned)
       const added = target.filter((replica) => !includesReplica(document.replicas, replica))
@@ -103,11 +106,15 @@ export class Mover {
       // Only another order of the same replicas: done at once.
       return finishMove(moving) ?? moving
     })
-    const result = await write.catch((error: unknown) => {
+    try {
+      const result = await write
+      if (!result?.changed) this.#outdated = true
+    } catch (error) {
       this.#outdated = true
       throw error
-    })
-    if (!result?.changed) this.#outdated = true
+    } finally {
+      this.#beginning--
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import type {
   UpdateResponse,
 } from '../../protocol/peer-service.js'
 import type { Random, Timers } from '../../runtime/runtime.js'
+import { Ending } from './ending.js'
 import { pause, retryDelay, withTimeout } from './timing.js'
 
 /** What goes in one request at most. A document may be larger than the limit of characters: it then goes alone. */
@@ -38,7 +39,7 @@ export class Outbox {
   readonly peer: PeerService
   readonly #parts: OutboxParts
   readonly #waiting = new Map<string, PushedDocument>()
-  readonly #ending = new AbortController()
+  readonly #ending = new Ending()
   #running = false
 
   constructor(parts: OutboxParts, to: Incarnation, peer: PeerService) {
@@ -48,7 +49,7 @@ export class Outbox {
   }
 
   push(document: PushedDocument): void {
-    if (this.#ending.signal.aborted) return
+    if (this.#ending.isOver) return
     this.#waiting.delete(document.path)
     this.#waiting.set(document.path, document)
     if (this.#running) return
@@ -59,7 +60,7 @@ export class Outbox {
 
   /** The broker is gone, or the term is over. */
   close(): void {
-    this.#ending.abort()
+    this.#ending.end()
     this.#waiting.clear()
   }
 
@@ -71,20 +72,20 @@ export class Outbox {
   async #send(documents: readonly PushedDocument[]): Promise<void> {
     const { timers, random, cluster, from, term, nextSequence } = this.#parts
     const request: UpdateRequest = { cluster, from, to: this.to, term, sequence: nextSequence(), documents }
-    const { signal } = this.#ending
-    for (let failures = 1; !signal.aborted; failures++) {
+    const over = this.#ending
+    for (let failures = 1; !over.isOver; failures++) {
       try {
-        const answer = await withTimeout(timers, this.#parts.timeout, signal, (ends) => {
-          return this.peer.update(request, { signal: ends })
+        const answer = await withTimeout(timers, this.#parts.timeout, over, (signal) => {
+          return this.peer.update(request, { signal })
         })
-        if (!signal.aborted) this.#parts.onAnswer(this.to, answer)
+        if (!over.isOver) this.#parts.onAnswer(this.to, answer)
         return
       } catch (error) {
-        if (signal.aborted) return
+        if (over.isOver) return
         if (isPortalError(error, 'NOT_LEADER')) this.#parts.onRefused()
         else if (failures === 1 && !isPassing(error)) this.#parts.onError(error)
       }
-      await pause(timers, retryDelay(failures, random), signal)
+      await pause(timers, retryDelay(failures, random), over)
     }
   }
 

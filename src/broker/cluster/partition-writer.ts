@@ -7,12 +7,15 @@ import { isLed } from '../../core/placement/members-view.js'
 import { nextPlacement } from '../../core/placement/next-placement.js'
 import type { Random, Timers } from '../../runtime/runtime.js'
 import type { ClusterState } from './cluster-state.js'
+import type { Ending } from './ending.js'
 import { pause, retryDelay } from './timing.js'
 
 export interface PartitionWriterParts {
   readonly documents: DocumentStore
   readonly state: ClusterState
   readonly office: Office
+  /** Of the term. */
+  readonly over: Ending
   readonly timers: Timers
   readonly random: Random
   readonly writesInFlight: number
@@ -32,6 +35,7 @@ export class PartitionWriter {
   readonly #later = new Set<string>()
   readonly #busy = new Set<string>()
   #failures = 0
+  #starting = false
 
   constructor(parts: PartitionWriterParts) {
     this.#parts = parts
@@ -44,7 +48,10 @@ export class PartitionWriter {
     if (known === undefined || this.#decide(known.document) === undefined) return
     const queue = isLed(known.document, state.view) ? this.#later : this.#urgent
     queue.add(path)
-    this.#startWorkers()
+    if (this.#starting) return
+    this.#starting = true
+    // Once everything of this turn is in the queues: what has no leader goes first.
+    queueMicrotask(() => this.#startWorkers())
   }
 
   /** All that name one of these brokers; all, if none are given. */
@@ -85,10 +92,11 @@ export class PartitionWriter {
   }
 
   #startWorkers(): void {
-    const { writesInFlight, office } = this.#parts
+    this.#starting = false
+    const { writesInFlight, over } = this.#parts
     for (const queue of [this.#urgent, this.#later]) {
       for (const path of queue) {
-        if (office.lost.aborted || this.#busy.size >= writesInFlight) return
+        if (over.isOver || this.#busy.size >= writesInFlight) return
         // It is looked at again when it comes free.
         if (this.#busy.has(path)) continue
         queue.delete(path)
@@ -99,15 +107,15 @@ export class PartitionWriter {
   }
 
   async #work(path: string): Promise<void> {
-    const { office, timers, random, onError } = this.#parts
+    const { over, timers, random, onError } = this.#parts
     try {
       await this.write(path, (document) => this.#decide(document))
       this.#failures = 0
     } catch (error) {
-      if (!office.lost.aborted) {
+      if (!over.isOver) {
         if (!isPortalError(error, 'DISCONNECTED', 'TIMEOUT')) onError(error)
         this.#urgent.add(path)
-        await pause(timers, retryDelay(++this.#failures, random), office.lost)
+        await pause(timers, retryDelay(++this.#failures, random), over)
       }
     }
     this.#busy.delete(path)

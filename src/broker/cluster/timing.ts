@@ -1,4 +1,5 @@
 import type { Random, Timer, Timers } from '../../runtime/runtime.js'
+import type { Ending } from './ending.js'
 
 /** Milliseconds before the next try, after `failures` ≥ 1 in a row: 100 doubling to 2,000, of which up to half by chance. */
 export function retryDelay(failures: number, random: Random): number {
@@ -6,45 +7,43 @@ export function retryDelay(failures: number, random: Random): number {
   return full * (0.5 + random.float() / 2)
 }
 
-/** Resolves after `milliseconds`, or as soon as `signal` aborts. */
-export function pause(timers: Timers, milliseconds: number, signal: AbortSignal): Promise<void> {
+/** Resolves after `milliseconds`, or at the end. */
+export function pause(timers: Timers, milliseconds: number, over: Ending): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
+    if (over.isOver) return resolve()
     const timer = timers.setTimeout(done, milliseconds)
-    signal.addEventListener('abort', done, { once: true })
+    const forget = over.onEnd(done)
     function done(): void {
       timer.cancel()
-      signal.removeEventListener('abort', done)
+      forget()
       resolve()
     }
   })
 }
 
-/** Calls with a signal that aborts with `signal`, or after `milliseconds`. */
+/** Calls with a signal that aborts at the end, or after `milliseconds`. */
 export async function withTimeout<T>(
   timers: Timers,
   milliseconds: number,
-  signal: AbortSignal,
+  over: Ending,
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const ending = new AbortController()
-  const end = () => ending.abort(signal.reason)
-  if (signal.aborted) end()
-  else signal.addEventListener('abort', end)
+  const forget = over.onEnd(() => ending.abort())
   const timer = timers.setTimeout(() => ending.abort(), milliseconds)
   try {
     return await call(ending.signal)
   } finally {
     timer.cancel()
-    signal.removeEventListener('abort', end)
+    forget()
   }
 }
 
-/** Calls back every `milliseconds` until `signal` aborts. */
-export function every(timers: Timers, milliseconds: number, signal: AbortSignal, callback: () => void): void {
-  if (signal.aborted) return
+/** Calls back every `milliseconds` until the end. */
+export function every(timers: Timers, milliseconds: number, over: Ending, callback: () => void): void {
+  if (over.isOver) return
   let timer: Timer = timers.setTimeout(tick, milliseconds)
-  signal.addEventListener('abort', () => timer.cancel(), { once: true })
+  over.onEnd(() => timer.cancel())
   function tick(): void {
     timer = timers.setTimeout(tick, milliseconds)
     callback()

@@ -1,0 +1,26 @@
+/**
+ * An end that comes once, and whatever is to happen then. Much is under way in a term: more than an AbortSignal takes listeners without a warning.
+ */
+export class Ending {
+  readonly #callbacks = new Set<() => void>()
+  #over = false
+
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  /** Calls back at the end; at once if it has come. Returns what forgets it. */
+  onEnd(callback: () => void): () => void {
+    if (this.#over) callback()
+    else this.#callbacks.add(callback)
+    return () => this.#callbacks.delete(callback)
+  }
+
+  end(): void {
+    if (this.#over) return
+    this.#over = true
+    const callbacks = [...this.#callbacks]
+    this.#callbacks.clear()
+    for (const callback of callbacks) callback()
+  }
+}
