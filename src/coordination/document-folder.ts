@@ -15,7 +15,10 @@ export interface DocumentFolderParts<T> {
   readonly path: string
   /** Called after changes were read, with the names of what came, changed or went. Never before `open` has resolved. */
   readonly onChange: (names: readonly string[]) => void
-  /** What could not be read: it is tried again, or left as it was if its bytes are no such document. */
+  /**
+   * What could not be read. If its bytes are no such document it is left as it was; else it is tried again. That the store is away
+   * for now is no news: whoever depends on it hears of that from the session.
+   */
   readonly onError: (error: unknown) => void
 }
 
@@ -36,7 +39,8 @@ export class DocumentFolder<T extends object> {
 
   constructor(parts: DocumentFolderParts<T>) {
     this.#parts = parts
-    this.#refresher = new Refresher({ ...parts, work: () => this.#refresh() })
+    const onError = (error: unknown) => this.#fail(error)
+    this.#refresher = new Refresher({ ...parts, work: () => this.#refresh(), onError })
   }
 
   /** By name. */
@@ -70,6 +74,11 @@ export class DocumentFolder<T extends object> {
     this.#stopWatching?.()
     for (const stop of this.#watches.values()) stop()
     this.#watches.clear()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#parts.store.session.lost.aborted) this.close()
+    else if (!isPortalError(error, 'DISCONNECTED', 'TIMEOUT', 'CLOSED')) this.#parts.onError(error)
   }
 
   async #refresh(): Promise<void> {

@@ -35,6 +35,8 @@ export class FakeCluster {
   readonly errors: unknown[] = []
   /** Paths written by controllers, in order: those of failed compare-and-sets too. */
   readonly writes: string[] = []
+  /** Every version of every partition's document, however it came to be: by path, in the order of the versions. */
+  readonly history = new Map<string, PartitionDocument[]>()
   readonly settings: Partial<ControllerSettings>
   /** Wraps the store that a broker's controller gets. */
   wrap: (store: CoordinationStore) => CoordinationStore = (store) => store
@@ -137,6 +139,7 @@ export class FakeCluster {
       load,
     })
     await this.metadata().createTopic(topic, placed)
+    for (const document of placed) this.history.set(paths.partition(id, document.partition), [document])
     return topic
   }
 
@@ -149,15 +152,23 @@ export class FakeCluster {
     topicId: string,
     partition: number,
     change: (document: PartitionDocument) => PartitionDocument | undefined,
+    reported = true,
   ): Promise<void> {
     const written = await this.metadata().casPartition(topicId, partition, change)
     if (written === undefined) return
     const { version, ...document } = written
+    this.note(paths.partition(topicId, partition), version, document)
+    if (!reported) return
     const text = new TextDecoder().decode(encodeDocument(document, { writer: 'leader', nonce: '' }))
     const report = [{ path: paths.partition(topicId, partition), version, text }]
     for (const { controller } of this.brokers.values()) {
       if (controller?.term !== undefined) controller.report(report)
     }
+  }
+
+  note(path: string, version: number, document: PartitionDocument): void {
+    const versions = this.history.get(path)
+    if (versions) versions[version] = document
   }
 
   counted(store: CoordinationStore): CoordinationStore {
@@ -239,9 +250,13 @@ export class FakeBroker {
     return {
       session: store.session,
       create: (...args) => store.create(...args),
-      compareAndSet: async (...args) => {
+      compareAndSet: async (path, data, version) => {
         await this.hold
-        return store.compareAndSet(...args)
+        const made = await store.compareAndSet(path, data, version)
+        if (made !== undefined && path.startsWith('/partitions/')) {
+          this.#cluster.note(path, made, decodeDocument(partitionKind, path, data).document)
+        }
+        return made
       },
       delete: (...args) => store.delete(...args),
       read: (...args) => store.read(...args),
@@ -336,6 +351,7 @@ const refuse = () => Promise.reject(disconnected())
 const unreachable: PeerService = {
   fetch: refuse,
   readSnapshot: refuse,
+  readBatches: refuse,
   update: refuse,
   report: refuse,
   command: refuse,
