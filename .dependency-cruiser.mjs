@@ -61,9 +61,12 @@ export default {
       from: { path: '^src/coordination/(memory|zookeeper)' },
       to: { path: '^src/protocol/' },
     },
+    // Brokers pass calls on, and connections choose whom to ask, by the same code.
+    layer('routing', 'protocol/', 'core/', 'runtime/'),
     layer('transport', 'protocol/', 'core/', 'runtime/'),
     layer(
       'broker',
+      'routing/',
       'protocol/',
       'core/',
       'runtime/',

@@ -11,10 +11,11 @@ import type {
   SettleResponse,
 } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
+import { sleepUntil } from '../runtime/wait.js'
+import { waitForWork } from './hints.js'
 import type { Partition } from './partition.js'
 import type { SettlePart } from './settling.js'
 import type { Topic } from './topic.js'
-import { sleepUntil } from './wait.js'
 import type { Dispatcher, Waiter } from './waiters.js'
 
 /** The most that one receive leases. */
@@ -42,6 +43,7 @@ export async function receive(
   const dispatcher = topic.dispatchers.get(request.group)
   if (!dispatcher || dispatcher.generation !== request.generation) throw groupMoved(topic.name, request.group)
   if (request.held) giveBackUnknown(topic, dispatcher, request, request.held)
+  if (request.hint) return waitForWork(dispatcher, request, call, runtime)
   // Not waiting means: no longer than it takes to lease what is there.
   const timeout = request.wait === 0 && dispatcher.hasWork() ? LEASING : request.wait
   let granted = () => false

@@ -8,6 +8,7 @@ import type { EntryLog, Leadership } from './entry-log.js'
 import { grantWaiters, type WaiterGrant } from './grant.js'
 import { observeDelivered } from './metrics/observe.js'
 import type { PendingSettle } from './settling.js'
+import type { Dispatcher } from './waiters.js'
 
 /** Retries and deaths that a group may have in one partition before it gets nothing more. */
 export const MAX_TROUBLES = 100_000
@@ -28,6 +29,7 @@ export class LeaseStage {
   /** All acquires that wait form one entry. */
   cut(group: Cut): void {
     const granted: WaiterGrant[] = []
+    const served: Dispatcher[] = []
     for (const dispatcher of this.#lead.topic.dispatchers.values()) {
       const queue = this.#lead.state.queues.get(dispatcher.group)
       if (!queue || dispatcher.paused || dispatcher.waiters.size === 0 || queue.troubles.size >= MAX_TROUBLES)
@@ -40,9 +42,15 @@ export class LeaseStage {
         this.#lead.times.ready(queue),
         this.#lead.times.readySuspects(queue),
       )
+      served.push(dispatcher)
       granted.push(...grantWaiters(dispatcher, chooser, MAX_SLOTS - granted.length))
     }
-    if (granted.length === 0) return
+    if (granted.length > 0) this.#acquire(group, granted)
+    // Those who wait have had their turn.
+    for (const dispatcher of served) if (dispatcher.hints.size > 0) dispatcher.tellHint()
+  }
+
+  #acquire(group: CommitGroup, granted: readonly WaiterGrant[]): void {
     const index = this.#lead.state.nextIndex
     this.#entryLog.append(group, { kind: 'acquire', grants: granted.map(({ grant }) => grant) })
     granted.forEach(({ waiter, grant }, slot) =>

@@ -2,8 +2,8 @@ import type { BatchPlace } from '../core/batch-directory.js'
 import { PortalError } from '../core/errors.js'
 import type { CallOptions, Position, ReadRequest, ReadResponse } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
+import { sleepUntil } from '../runtime/wait.js'
 import type { Partition } from './partition.js'
-import { sleepUntil } from './wait.js'
 
 /** The most that one read returns (bytes), but one batch at least. */
 const MAX_BYTES = 4 << 20

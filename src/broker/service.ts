@@ -1,6 +1,7 @@
 import type { LockService } from '../coordination/lock.js'
 import { PortalError } from '../core/errors.js'
 import type { BrokerService, CallOptions, StreamRequest } from '../protocol/service.js'
+import { ReceiveStreams } from '../routing/receive-streams.js'
 import { diagnostics } from '../runtime/diagnostics.js'
 import type { Storage } from '../storage/storage.js'
 import { authorizing } from './authorize.js'
@@ -11,7 +12,6 @@ import type { CommitStatistics } from './metrics/commit-statistics.js'
 import { watchProduce } from './metrics/watch-produce.js'
 import { produce } from './produce-service.js'
 import { findCommittedOffset, read } from './read-service.js'
-import { ReceiveStreams } from './receive-streams.js'
 import type { AdminHost, TopicAdmin } from './topic-admin.js'
 
 export interface ServiceHost extends AdminHost {

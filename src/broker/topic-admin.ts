@@ -4,13 +4,13 @@ import { checkTopicName } from '../core/names.js'
 import type { BrokerService, CallOptions, TopicRoute } from '../protocol/service.js'
 import type { TopicConfig, TopicDescription, TopicSummary } from '../protocol/topics.js'
 import { type Runtime, randomId } from '../runtime/runtime.js'
+import { sleepUntil } from '../runtime/wait.js'
 import { describeTopic } from './describe.js'
 import type { Hosting } from './hosting.js'
 import { topicExists, topicMissing } from './missing.js'
 import type { Topic } from './topic.js'
 import { checkPartitionCount, patchTopicConfig, resolveTopicConfig } from './topic-config.js'
 import type { Turns } from './turns.js'
-import { sleepUntil } from './wait.js'
 
 /** What this part of the service needs of its broker. */
 export interface AdminHost {

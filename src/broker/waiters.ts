@@ -19,6 +19,14 @@ export interface Waiter {
   done: boolean
 }
 
+/** A consumer that wants to know when there is something for it, and leases nothing yet. */
+export interface Hint {
+  readonly consumer: string
+  readonly id: number | undefined
+  tell(): void
+  fail(error: PortalError): void
+}
+
 /** What a dispatcher needs of a partition. */
 export interface DispatchTarget {
   /** Whether it could lease something to this group now. */
@@ -40,6 +48,7 @@ export class Dispatcher {
   generation: number
   paused: boolean
   readonly waiters = new TransientSet<Waiter>()
+  readonly hints = new TransientSet<Hint>()
   readonly #targets: readonly DispatchTarget[]
   #next = 0
 
@@ -55,6 +64,33 @@ export class Dispatcher {
     this.wake()
   }
 
+  addHint(hint: Hint): void {
+    this.hints.add(hint)
+    if (this.waiters.size === 0 && this.#couldServe(hint)) this.#tell(hint)
+  }
+
+  /**
+   * Tells one, the oldest, of what nobody who waits takes: who fetches it leaves the rest to the next, and who does not is overtaken by the
+   * next (`waitForWork`). So a message wakes one of a thousand.
+   */
+  tellHint(): void {
+    for (const hint of this.hints) if (this.#couldServe(hint)) return this.#tell(hint)
+  }
+
+  #tell(hint: Hint): void {
+    this.hints.delete(hint)
+    hint.tell()
+  }
+
+  #couldServe({ consumer }: Hint): boolean {
+    if (!this.hasWork()) return false
+    const suspects = this.suspects()
+    if (suspects.waiting === 0 && suspects.held === 0) return true
+    // As they are granted: a suspect goes to whoever holds nothing, and who holds one gets nothing else.
+    const holds = this.heldBy(consumer)
+    return holds.suspects === 0 && (suspects.waiting === 0 || holds.held === 0)
+  }
+
   /** Whether some partition could serve somebody. */
   hasWork(): boolean {
     return !this.paused && this.#targets.some((target) => target.hasWork(this.group))
@@ -62,7 +98,8 @@ export class Dispatcher {
 
   /** Marks the partitions that could serve somebody; another one is first each time. */
   wake(): void {
-    if (this.waiters.size === 0 || this.paused) return
+    if (this.paused) return
+    if (this.waiters.size === 0) return this.tellHint()
     const count = this.#targets.length
     this.#next = count === 0 ? 0 : (this.#next + 1) % count
     for (let i = 0; i < count; i++) {
@@ -100,7 +137,10 @@ export class Dispatcher {
     for (const waiter of [...this.waiters]) {
       if (waiter.consumer !== consumer || waiter.id !== id) continue
       this.waiters.delete(waiter)
-      waiter.fail(new PortalError('ABORTED', `A receive of consumer ${consumer} was ended by it.`))
+      waiter.fail(endedByConsumer(consumer))
+    }
+    for (const hint of [...this.hints]) {
+      if (hint.consumer === consumer && hint.id === id) hint.fail(endedByConsumer(consumer))
     }
   }
 
@@ -120,5 +160,10 @@ export class Dispatcher {
   failAll(error: PortalError): void {
     for (const waiter of this.waiters) waiter.fail(error)
     this.waiters.clear()
+    for (const hint of [...this.hints]) hint.fail(error)
   }
+}
+
+function endedByConsumer(consumer: string): PortalError<'ABORTED'> {
+  return new PortalError('ABORTED', `A receive of consumer ${consumer} was ended by it.`)
 }

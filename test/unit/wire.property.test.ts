@@ -98,10 +98,12 @@ describe('what may be missing', () => {
     id: undefined,
   }
 
-  it('the leases that are held and the number of a receive', () => {
+  it('the leases that are held, the number of a receive and whether it is a hint', () => {
     const bytes = encodeReceiveRequest(receive)
     expect(decodeReceiveRequest(bytes.slice(0, -1))).toEqual(receive)
     expect(decodeReceiveRequest(bytes.slice(0, -2))).toEqual(receive)
+    const hint = encodeReceiveRequest({ ...receive, hint: true })
+    expect(decodeReceiveRequest(hint.slice(0, -1))).toEqual(receive)
   })
 
   it('a wait: Infinity is none', () => {

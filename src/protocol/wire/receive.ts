@@ -25,6 +25,8 @@ export function encodeReceiveRequest(request: ReceiveRequest): Uint8Array {
   writeOptional(writer, request.wait)
   writeHeldList(writer, held)
   writeOptional(writer, request.id)
+  // Missing as long as nothing comes after it: what was recorded of version 1 stays as it is.
+  if (request.hint) writer.u8(1)
   return writer.finish()
 }
 
@@ -42,7 +44,8 @@ export function decodeReceiveRequest(bytes: Uint8Array): ReceiveRequest {
   }
   const held = readHeldList(bytes, reader)
   const id = reader.remaining > 0 ? readOptional(reader) : undefined
-  return { ...request, held, id }
+  const hint = (reader.remaining > 0 && reader.u8() === 1) || undefined
+  return { ...request, held, id, hint }
 }
 
 export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Array {

@@ -95,6 +95,7 @@ export const forms: readonly Form<never>[] = [
         nil: undefined,
       }),
       id: optional,
+      hint: fc.constantFrom(true, undefined),
     }),
     encode: encodeReceiveRequest,
     decode: decodeReceiveRequest,

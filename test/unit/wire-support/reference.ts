@@ -65,6 +65,7 @@ export const receiveRequest: Encode<ReceiveRequest> = (request, later = TODAY) =
     [request.held === undefined ? 0 : 1],
     request.held === undefined ? [] : heldOf(later, request.held),
     optional(request.id),
+    request.hint ? [1] : [],
   ])
 
 export const receiveResponse: Encode<ReceiveResponse> = ({ deliveries }, later = TODAY) =>

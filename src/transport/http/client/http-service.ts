@@ -73,7 +73,8 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     if (signal?.aborted) throw abortedError(`${method} ${path}`, signal)
     const isBinary = body instanceof Uint8Array
     const type = isBinary ? WIRE_TYPE : JSON_TYPE
-    const headers = body === undefined ? options.headers() : { ...options.headers(), 'content-type': type }
+    const headers = { ...options.headers() }
+    if (body !== undefined) headers['content-type'] = type
     const sent = isBinary || body === undefined ? body : JSON.stringify(body)
     const request = {
       method,
@@ -150,7 +151,7 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     },
     joinGroup: async ({ from, settings, create, ...name }, call) =>
       ask('PUT', group(name), { ...settings, from: from && toText(from), create }, call),
-    async receive(request, { signal } = {}) {
+    async receive(request, { signal, forwarded } = {}) {
       const path = group({ topic: `~${request.topicId}`, group: request.group })
       const id = ++receives
       let { held } = request
@@ -158,7 +159,13 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
         if (signal?.aborted) throw abortedError('The call receive', signal)
         const body = encodeReceiveRequest({ ...request, held, id, wait })
         held = undefined
-        const answer = await exchange('POST', `${path}/receive`, body, { signal: cut.signal }, wait)
+        const answer = await exchange(
+          'POST',
+          `${path}/receive`,
+          body,
+          { signal: cut.signal, forwarded },
+          wait,
+        )
         return decode(decodeReceiveResponse, answer)
       }
       // A grant may be on its way when the wait is given up: the broker is asked to end it, and its answer is awaited.
@@ -167,11 +174,13 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
       const end = (): void => {
         const giveUp = () => cut.abort(signal?.reason)
         patience = timers.setTimeout(giveUp, PATIENCE)
-        ask('DELETE', `${path}/receives/${encodeURIComponent(request.consumer)}/${id}`).catch(giveUp)
+        const own = `${path}/receives/${encodeURIComponent(request.consumer)}/${id}`
+        ask('DELETE', own, undefined, { forwarded }).catch(giveUp)
       }
       signal?.addEventListener('abort', end, { once: true })
       try {
-        return await sleep(request.wait, once, ({ deliveries }) => deliveries.length > 0)
+        // A hint's answer is empty: that it has come says it.
+        return await sleep(request.wait, once, ({ deliveries }) => request.hint || deliveries.length > 0)
       } finally {
         signal?.removeEventListener('abort', end)
         patience?.cancel()
@@ -183,7 +192,8 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
       const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/stream`
       return options.openStream(request, call?.signal, {
         timers,
-        post: (body, onPiece, signal) => exchange('POST', path, body, { signal }, HEARTBEAT, onPiece),
+        post: (body, onPiece, signal) =>
+          exchange('POST', path, body, { ...call, signal }, HEARTBEAT, onPiece),
         end: () => ask('DELETE', `/streams/${request.stream}`),
         translate: (error) => asSeenFromHere(url, error.code, error.message, error.retriable),
       })

@@ -50,7 +50,26 @@ export const TOPIC = record({
   partitions: { type: 'array', items: PARTITION },
 })
 
-export const ROUTE = record({ topicId: TEXT, name: TEXT, partitions: COUNT, maxMessageBytes: COUNT })
+export const ROUTE = record(
+  {
+    topicId: TEXT,
+    name: TEXT,
+    partitions: COUNT,
+    maxMessageBytes: COUNT,
+    leaders: {
+      type: 'array',
+      items: { anyOf: [TEXT, { type: 'null' }] },
+      description:
+        'The id of the broker that leads each partition; null: none does now. Missing: the broker is alone.',
+    },
+    brokers: {
+      type: 'array',
+      items: record({ id: TEXT, url: TEXT }),
+      description: 'Where the leaders are reached.',
+    },
+  },
+  ['leaders', 'brokers'],
+)
 
 export const GROUP_IN_FORCE = record({
   order: { enum: ['none'] },

@@ -7,7 +7,7 @@ import type {
   StreamRequest,
 } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
-import { sleepUntil } from './wait.js'
+import { sleepUntil } from '../runtime/wait.js'
 
 /** How long a stream is silent at most (ms): whoever listens learns from silence that the connection is gone. */
 const HEARTBEAT = 15_000

@@ -1,5 +1,5 @@
 import { abortedError, type PortalError } from '../core/errors.js'
-import type { Timer, Timers } from '../runtime/runtime.js'
+import type { Timer, Timers } from './runtime.js'
 
 /** Longer than any timer: such a wait has no end. */
 const FOREVER = 2 ** 31 - 1
