@@ -62,7 +62,9 @@ function describeQueue(
 ): GroupPartitionDescription {
   const queue = state.queues.get(group)
   const members = new Set(queue?.held.keys())
-  for (const waiter of topic.dispatchers.get(group)?.waiters ?? []) members.add(waiter.consumer)
+  const dispatcher = topic.dispatchers.get(group)
+  for (const waiter of dispatcher?.waiters ?? []) members.add(waiter.consumer)
+  for (const hint of dispatcher?.hints ?? []) members.add(hint.consumer)
   return {
     partition,
     floor: queue?.floor ?? 0,
@@ -144,7 +146,8 @@ export function explain(
         'A consumer that held it with others went silent: it goes to the next consumer that holds nothing else.',
     }
   }
-  const asking = topic.dispatchers.get(group)?.waiters.size ?? 0
+  const dispatcher = topic.dispatchers.get(group)
+  const asking = (dispatcher?.waiters.size ?? 0) + (dispatcher?.hints.size ?? 0)
   return {
     state: 'available',
     reason: asking > 0 ? 'It is about to be delivered.' : `No consumer of group ${group} asks for messages.`,

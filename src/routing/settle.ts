@@ -1,0 +1,51 @@
+import { isPortalError } from '../core/errors.js'
+import type { CallOptions, SettleRequest, SettleResponse } from '../protocol/service.js'
+import { type Asking, byLeader, notLed, PATIENCE, passedOn } from './ask.js'
+import type { Leader } from './leaders.js'
+
+/**
+ * Takes each settlement to the leader of its partition and puts the answers together. Every part keeps the request's number: when some leader does
+ * not answer, the whole of it is refused and may be repeated under that number, and those who have answered answer the same again.
+ */
+export async function settleAtLeaders(
+  asking: Asking,
+  request: SettleRequest,
+  call: CallOptions | undefined,
+): Promise<SettleResponse> {
+  const { leaders, anyBroker } = asking
+  const { topicId, settlements } = request
+  const lost = new Array<readonly number[]>(settlements.length)
+  const leaderOf = ({ partition }: { readonly partition: number }) => leaders.of(topicId, partition)
+  const group = () => byLeader(settlements, [...settlements.keys()], leaderOf)
+  if (anyBroker === undefined) await leaders.until(() => !group().has(undefined), PATIENCE, call?.signal)
+  const settle = async (leader: Leader | undefined, places: readonly number[]) => {
+    const part = { ...request, credit: undefined, settlements: places.map((place) => settlements[place]!) }
+    const partitions = part.settlements.map(({ partition }) => partition)
+    const answer = await (leader === undefined
+      ? askAny(part, partitions[0]!)
+      : askOne(leader, part, partitions))
+    places.forEach((place, at) => {
+      lost[place] = answer.lost[at] ?? []
+    })
+  }
+  const askAny = async (part: SettleRequest, partition: number) => {
+    if (anyBroker === undefined) throw notLed(topicId, partition)
+    return anyBroker.settle(part, call)
+  }
+  const askOne = async (leader: Leader, part: SettleRequest, partitions: readonly number[]) => {
+    try {
+      const answer = await leader.service.settle(part, passedOn(call))
+      leaders.heard(leader, topicId, partitions)
+      return answer
+    } catch (error) {
+      leaders.heard(leader, topicId, partitions, error)
+      throw error
+    }
+  }
+  const outcomes = await Promise.allSettled([...group()].map(([leader, places]) => settle(leader, places)))
+  const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  // What can be repeated is: only then is anything known of all parts.
+  const error = errors.find((one) => isPortalError(one) && one.retriable) ?? errors[0]
+  if (error !== undefined) throw error
+  return { lost }
+}

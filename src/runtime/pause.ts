@@ -1,0 +1,24 @@
+import type { Random, Timers } from './runtime.js'
+
+const INITIAL = 100
+const LONGEST = 1_000
+
+/** Milliseconds before the next try, after `failures` ≥ 1 in a row: 100 doubling to 1,000, of which up to half by chance. */
+export function retryDelay(failures: number, random: Random): number {
+  const full = Math.min(LONGEST, INITIAL * 2 ** Math.min(failures - 1, 10))
+  return full * (0.5 + random.float() / 2)
+}
+
+/** Resolves after `milliseconds` (Infinity: never by itself), or as soon as `signal` aborts. Never rejects. */
+export function pause(timers: Timers, milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const timer = milliseconds < Number.POSITIVE_INFINITY ? timers.setTimeout(done, milliseconds) : undefined
+    signal?.addEventListener('abort', done, { once: true })
+    function done(): void {
+      timer?.cancel()
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+  })
+}
