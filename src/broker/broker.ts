@@ -1,8 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { EventEmitter } from 'eventemitter3'
 import type { CoordinationStore } from '../coordination/coordination.js'
-import { LockService } from '../coordination/lock.js'
-import { Metadata } from '../coordination/metadata.js'
 import { isPortalError, type PortalError } from '../core/errors.js'
 import {
   type ClientSide,
@@ -17,7 +15,9 @@ import type { Runtime } from '../runtime/runtime.js'
 import { SafeClock } from '../runtime/safe-clock.js'
 import type { Storage } from '../storage/storage.js'
 import type { Listener, Transport } from '../transport/transport.js'
+import { Alone } from './alone.js'
 import { BatchCache } from './batch-cache.js'
+import { Clustered, type ClusterOptions } from './cluster/clustered.js'
 import { Committer } from './committer.js'
 import type { BrokerEvents, BrokerListeners } from './events.js'
 import { GroupAdmin } from './group-admin.js'
@@ -26,15 +26,18 @@ import { Hosting } from './hosting.js'
 import { type BrokerIdentity, startIdentity, stopIdentity } from './identity.js'
 import { Maintenance } from './maintenance.js'
 import { CommitStatistics } from './metrics/commit-statistics.js'
-import { notLedHere } from './missing.js'
-import { brokerClosed, brokerService, type ServiceHost } from './service.js'
-import { TopicAdmin } from './topic-admin.js'
+import { brokerClosed, guarded, ownService, type ServiceHost } from './service.js'
+import type { Standing } from './standing.js'
+import { type AdminHost, TopicAdmin } from './topic-admin.js'
 import { Turns } from './turns.js'
 
 /** What a broker is made of; create-broker.ts chooses. */
 export interface BrokerParts {
   readonly storage: Storage
+  /** Opens a session. In a cluster again and again, as sessions end. */
   readonly openCoordination: (storage: Storage) => Promise<CoordinationStore>
+  /** Its part in a cluster; undefined: it is alone. Then `remote` is needed. */
+  readonly cluster?: ClusterOptions | undefined
   /** For callers in this process. */
   readonly local: Transport
   /** For callers elsewhere: their answers can be lost on the way, and their leases outlive this process. */
@@ -55,7 +58,7 @@ export interface BrokerParts {
 export class Broker extends EventEmitter<BrokerListeners> implements Connection, Servable {
   readonly #parts: BrokerParts
   readonly #identity: BrokerIdentity
-  readonly #coordination: CoordinationStore
+  readonly #standing: Standing
   readonly #committer: Committer
   readonly #hosting: Hosting
   readonly #maintenance: Maintenance
@@ -68,13 +71,19 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
   #closing: Promise<void> | undefined
   #clientSide: ClientSide | undefined
   #remoteService: BrokerService | undefined
+  #routed: BrokerService | undefined
 
   /** Opens it: recovers every partition and takes the lead. Use `createBroker`. */
   static async open(parts: BrokerParts): Promise<Broker> {
     const identity = await startIdentity(parts.storage, parts.runtime.random)
     const coordination = await parts.openCoordination(parts.storage)
     const broker = new Broker(parts, identity, coordination)
-    await broker.#start()
+    try {
+      await broker.#start()
+    } catch (error) {
+      await coordination.close().catch(() => {})
+      throw error
+    }
     return broker
   }
 
@@ -84,12 +93,10 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
     setMaxListeners(0, this.#closed.signal)
     this.#parts = parts
     this.#identity = identity
-    this.#coordination = coordination
     const { storage, runtime } = parts
     const safeClock = new SafeClock(runtime.clock)
     const commits = new CommitStatistics(identity.brokerId, runtime.clock)
     this.#committer = new Committer(storage, runtime.timers, (error) => this.#fail(error), commits)
-    const metadata = new Metadata(coordination, { writer: identity.brokerId, random: runtime.random })
     const host: PartitionHost = {
       brokerId: identity.brokerId,
       runtime,
@@ -107,29 +114,58 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       host,
       identity,
       (name) => this.#service.topics.ensureTopic(name),
-      (topicId, partition) => Promise.reject(notLedHere(topicId, partition)),
+      (...batch) => this.#standing.appendElsewhere(...batch),
     )
     this.#maintenance = new Maintenance(storage, this.#hosting, runtime, safeClock)
-    const adminHost = {
+    const { cluster, remote, openCoordination } = parts
+    const standing = { identity, coordination, storage, runtime, hosting: this.#hosting }
+    this.#standing =
+      cluster && remote
+        ? new Clustered({
+            ...standing,
+            host,
+            cluster,
+            transport: remote,
+            openCoordination: () => openCoordination(storage),
+            fail: (error) => this.#fail(error),
+          })
+        : new Alone(standing)
+    const { estate } = this.#standing
+    const metadata = () => this.#standing.metadata
+    const locks = () => this.#standing.locks
+    const shared = {
       brokerId: identity.brokerId,
-      replica: { broker: identity.brokerId, storage: identity.storageId },
       url: () => this.url,
       runtime,
-      metadata,
+      estate,
       hosting: this.#hosting,
       autoCreateTopics: parts.autoCreateTopics,
     }
+    const adminHost: AdminHost = {
+      ...shared,
+      get metadata() {
+        return metadata()
+      },
+    }
     const turns = new Turns()
     const topics = new TopicAdmin(adminHost, turns)
+    const clusterId = () => this.#standing.clusterId
     this.#service = {
-      ...adminHost,
-      clusterId: identity.clusterId,
+      ...shared,
+      get metadata() {
+        return metadata()
+      },
+      get locks() {
+        return locks()
+      },
+      get clusterId() {
+        return clusterId()
+      },
       storage,
       commits,
       refusal: () => this.#maintenance.refusal(),
       topics,
       groups: new GroupAdmin(adminHost, topics, turns),
-      locks: new LockService(coordination, runtime),
       ended: () => this.#ended,
     }
   }
@@ -148,7 +184,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
 
   /** For callers in other processes: whoever serves it (`createHandler`) asks for it here. */
   get [SERVICE](): BrokerService {
-    this.#remoteService ??= brokerService(this.#service, false)
+    this.#remoteService ??= guarded(this.#everything, this.#service, false)
     return this.#remoteService
   }
 
@@ -173,30 +209,13 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
   async #start(): Promise<void> {
     const { storage, runtime, local, remote, logger } = this.#parts
     storage.onFailure((error) => this.#fail(error))
-    const { metadata, replica, locks } = this.#service
-    await metadata.resumeCreations(Math.floor(runtime.clock.now()))
-    await this.#removeDeleted()
-    await locks.removeUnused()
-    const loaded = await metadata.loadAll()
-    const led = await metadata.takeLeadership(
-      loaded.flatMap(({ partitions }) => partitions),
-      replica,
-    )
-    const epochs = new Map(led.map((document) => [`${document.topicId}/${document.partition}`, document]))
-    await Promise.all(
-      loaded.map(({ topic, partitions, groups }) =>
-        this.#hosting.open(
-          topic,
-          partitions.map((document) => epochs.get(`${document.topicId}/${document.partition}`)!),
-          groups,
-        ),
-      ),
-    )
-    this.#hosting.allOpen()
+    await this.#standing.open()
     await this.#maintenance.start()
     if (this.#ended) throw this.#ended
-    this.#listener = await local.listen(brokerService(this.#service, true))
-    await this.#listenTo(remote)
+    const isAlone = this.#standing.isAlone
+    const own = isAlone ? ownService(this.#service, true) : this.#everything
+    this.#listener = await local.listen(guarded(own, this.#service, true))
+    await this.#reach(remote)
     this.#clientSide = {
       service: local.connect(this.#listener.address),
       runtime,
@@ -206,31 +225,26 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
     this.#announce('ready', {})
   }
 
-  /** Where nobody can be listened to, nothing may go on behind the error. */
-  async #listenTo(remote: Transport | undefined): Promise<void> {
+  /** For callers elsewhere, before they are asked who they are. */
+  get #everything(): BrokerService {
+    this.#routed ??= this.#standing.route(ownService(this.#service, false))
+    return this.#routed
+  }
+
+  /** Where nobody can be listened to, or no place be taken, nothing may go on behind the error. */
+  async #reach(remote: Transport | undefined): Promise<void> {
     try {
-      this.#remoteListener = await remote?.listen(this[SERVICE])
+      this.#remoteListener = await remote?.listen(this[SERVICE], this.#standing.peers)
+      await this.#standing.join(this.url)
     } catch (error) {
       await this.close()
       throw error
     }
   }
 
-  /** Logs of topics whose deletion a crash cut short: only a tombstone allows it (invariant 11). */
-  async #removeDeleted(): Promise<void> {
-    const { storage } = this.#parts
-    const { metadata } = this.#service
-    const deleted = new Set(await metadata.resumeDeletions())
-    const logs = (await storage.logs()).filter((log) => deleted.has(log.slice(0, log.lastIndexOf('/'))))
-    if (logs.length > 0)
-      await storage.commit(
-        logs.map((log) => ({ type: 'delete-log', log })),
-        { durable: true },
-      )
-    await Promise.all([...deleted].map((topicId) => metadata.forgetTombstone(topicId)))
-  }
-
   async #shutDown(): Promise<void> {
+    if (this.#ended) return
+    if (!this.#standing.isAlone) await this.#standing.leave().catch(() => {})
     if (this.#ended) return
     this.#ended = brokerClosed()
     this.#closed.abort(this.#ended)
@@ -256,11 +270,11 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       for (const partition of topic.partitions) partition.requestSnapshot()
     await this.#committer.drained()
     this.#hosting.closeAll(ended)
-    await this.#service.locks.close()
+    if (this.#standing.isAlone) await this.#standing.locks.close()
     await this.#listener?.close()
     await this.#remoteListener?.close()
     try {
-      await this.#coordination.close()
+      await this.#standing.close(undefined)
       await stopIdentity(this.#parts.storage, this.#identity)
     } finally {
       await this.#parts.storage.close()
@@ -284,10 +298,9 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
 
   async #abandon(error: PortalError): Promise<void> {
     await this.#maintenance.stop()
-    await this.#service.locks.close().catch(() => {})
     await this.#listener?.close()
     await this.#remoteListener?.close()
-    await this.#coordination.close().catch(() => {})
+    await this.#standing.close(error).catch(() => {})
     await this.#parts.storage.close().catch(() => {})
     this.#announce('close', { error })
   }

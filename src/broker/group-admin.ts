@@ -7,7 +7,6 @@ import { groupMoved } from './consume-service.js'
 import { describeGroup, explain, summarizeGroup } from './describe.js'
 import { checkAgreement, patchGroupSettings, resolveGroupSettings } from './group-settings.js'
 import { groupMissing } from './missing.js'
-import { findOffset } from './read-service.js'
 import type { Topic } from './topic.js'
 import type { AdminHost, TopicAdmin } from './topic-admin.js'
 import type { Turns } from './turns.js'
@@ -28,27 +27,33 @@ export class GroupAdmin {
 
   async listGroups({ topic }: Request<'listGroups'>): Promise<readonly GroupSummary[]> {
     const found = this.#topics.get(topic)
+    await this.#host.estate.syncGroups(found)
     return [...found.groups.keys()].sort().map((group) => summarizeGroup(found, group))
   }
 
   async describeGroup(request: Request<'describeGroup'>): Promise<GroupDescription> {
-    return describeGroup(this.#group(request).topic, request.group)
+    return describeGroup((await this.#group(request)).topic, request.group)
   }
 
-  joinGroup(request: JoinGroupRequest): Promise<JoinedGroup> {
+  async joinGroup(request: JoinGroupRequest): Promise<JoinedGroup> {
     checkGroupName(request.group)
     const topic = this.#topics.get(request.topic)
+    await this.#host.estate.syncGroups(topic)
+    return this.#join(topic, request)
+  }
+
+  async #join(topic: Topic, request: JoinGroupRequest): Promise<JoinedGroup> {
     const present = topic.groups.get(request.group)
     if (present) {
       checkAgreement(request.group, present.settings, request.settings)
       checkOrigin(present, request.from)
-      return Promise.resolve(toJoined(topic, present))
+      return toJoined(topic, present)
     }
     if (!request.create) throw groupMissing(request.topic, request.group)
     const settings = resolveGroupSettings(topic.name, request.settings)
     return this.#turns.take(async () => {
       if (!topic.groups.has(request.group)) await this.#createGroup(topic, request, settings)
-      return this.joinGroup(request)
+      return this.#join(topic, request)
     })
   }
 
@@ -71,10 +76,8 @@ export class GroupAdmin {
   /** A seek is a new generation with its own start offsets; messages from there on are unsettled, leases of before are lost. */
   seekGroup(request: Request<'seekGroup'>): Promise<void> {
     return this.#turns.take(async () => {
-      const { topic } = this.#group(request)
-      const startOffsets = topic.partitions.map((partition) =>
-        request.to === 'latest' ? partition.state.nextOffset : findOffset(partition, request.to),
-      )
+      const { topic } = await this.#group(request)
+      const startOffsets = await this.#host.estate.offsetsOf(topic, request.to)
       const generation = await this.#host.metadata.nextGroupGeneration(topic.id)
       const changed = await this.#host.metadata.updateGroup(topic.id, request.group, (document) => ({
         ...document,
@@ -88,23 +91,14 @@ export class GroupAdmin {
 
   deleteGroup(request: Request<'deleteGroup'>): Promise<void> {
     return this.#turns.take(async () => {
-      const { topic } = this.#group(request)
+      const { topic } = await this.#group(request)
       await this.#host.metadata.deleteGroup(topic.id, request.group)
-      topic.removeGroup(request.group, groupMoved(topic.name, request.group))
-      await Promise.all(
-        topic.partitions.map((partition) =>
-          partition.propose((state) =>
-            state.queues.has(request.group)
-              ? { kind: 'group', group: request.group, change: { type: 'deleted' } }
-              : undefined,
-          ),
-        ),
-      )
+      await this.#host.hosting.endGroup(topic, request.group)
     })
   }
 
   async explain(request: Request<'explain'>): ReturnType<BrokerService['explain']> {
-    const { topic } = this.#group(request)
+    const { topic } = await this.#group(request)
     const partition = this.#host.hosting.partition(topic.id, request.partition)
     const { clock } = this.#host.runtime
     return explain(topic, partition, request.group, request.offset, clock.monotonic(), clock.now())
@@ -118,7 +112,7 @@ export class GroupAdmin {
     if (settings.deadLetter !== false) await this.#topics.ensureInTurn(settings.deadLetter)
     const from = toOrigin(request.from ?? 'earliest')
     const startOffsets =
-      from.kind === 'latest' ? topic.partitions.map(({ state }) => state.nextOffset) : undefined
+      from.kind === 'latest' ? await this.#host.estate.offsetsOf(topic, 'latest') : undefined
     const created = await this.#host.metadata.createGroup({
       topicId: topic.id,
       topic: topic.name,
@@ -141,7 +135,7 @@ export class GroupAdmin {
     change: (document: GroupDocument) => GroupDocument,
   ): Promise<GroupDescription> {
     return this.#turns.take(async () => {
-      const { topic } = this.#group(request)
+      const { topic } = await this.#group(request)
       const changed = await this.#host.metadata.updateGroup(topic.id, request.group, change)
       if (!changed) throw groupMissing(request.topic, request.group)
       if (changed.settings.deadLetter !== false) await this.#topics.ensureInTurn(changed.settings.deadLetter)
@@ -150,12 +144,13 @@ export class GroupAdmin {
     })
   }
 
-  #group(request: { readonly topic: string; readonly group: string }): {
+  async #group(request: { readonly topic: string; readonly group: string }): Promise<{
     topic: Topic
     document: GroupDocument
-  } {
+  }> {
     checkGroupName(request.group)
     const topic = this.#topics.get(request.topic)
+    await this.#host.estate.syncGroups(topic)
     const document = topic.groups.get(request.group)
     if (!document) throw groupMissing(request.topic, request.group)
     return { topic, document }

@@ -50,6 +50,10 @@ export class Hosting {
     )
   }
 
+  topicById(topicId: string): Topic | undefined {
+    return this.#byId.get(topicId)
+  }
+
   nameOf(topicId: string): string | undefined {
     return this.#byId.get(topicId)?.name
   }
@@ -75,7 +79,7 @@ export class Hosting {
     )
   }
 
-  /** Calls back once, when a topic has come. Returns what forgets it. */
+  /** Calls back once, when a topic has come, changed or gone. Returns what forgets it. */
   onceTopic(callback: () => void): () => void {
     this.#topicWaits.add(callback)
     return () => this.#topicWaits.delete(callback)
@@ -105,11 +109,20 @@ export class Hosting {
 
   /** Shows a topic of the cluster, or what has changed in its document; whoever leads a partition of it says so later. */
   show(document: TopicDocument): Topic {
-    const known = this.#byId.get(document.id)
-    if (known) known.document = document
-    const topic = known ?? new Topic(document)
+    const topic = this.#byId.get(document.id) ?? new Topic(document)
+    topic.document = document
     this.#show(topic)
     return topic
+  }
+
+  /** Takes a topic's changed document into force in the partitions that are led here. */
+  async change(document: TopicDocument): Promise<void> {
+    const topic = this.#byId.get(document.id)
+    if (!topic) return
+    topic.document = document
+    await Promise.all(
+      topic.partitions.map((partition) => partition.propose((state) => dedupeChange(topic, state))),
+    )
   }
 
   /** Leads one partition of a topic that is shown. It is found here once its first entry is committed, unless it was closed before. */
@@ -118,6 +131,12 @@ export class Hosting {
     await this.#takeOver(topic, [partition])
     if (partition.closed) throw partition.closed
     topic.addPartition(partition)
+    // Groups that came meanwhile.
+    await Promise.all(
+      [...topic.groups.values()].map((group) =>
+        partition.propose((state) => groupStart(group, state, partition.partition)),
+      ),
+    )
     for (const dispatcher of topic.dispatchers.values()) dispatcher.wake()
     this.#host.emit('leader', { topic: topic.name, partition: partition.partition, epoch: partition.epoch })
   }
@@ -127,6 +146,7 @@ export class Hosting {
     this.#byId.delete(topic.id)
     if (this.#byName.get(topic.name) === topic) this.#byName.delete(topic.name)
     topic.close(new PortalError('TOPIC_NOT_FOUND', `Topic ${topic.name} was deleted.`))
+    this.#wakeTopicWaits()
   }
 
   /** Adds partitions to an open topic. */
@@ -157,6 +177,18 @@ export class Hosting {
     topic.setGroup(document, groupMoved(topic.name, document.name))
   }
 
+  /** Ends a group in every partition that is led here. */
+  async endGroup(topic: Topic, group: string): Promise<void> {
+    topic.removeGroup(group, groupMoved(topic.name, group))
+    await Promise.all(
+      topic.partitions.map((partition) =>
+        partition.propose((state) =>
+          state.queues.has(group) ? { kind: 'group', group, change: { type: 'deleted' } } : undefined,
+        ),
+      ),
+    )
+  }
+
   closeAll(error: PortalError): void {
     for (const topic of this.#byId.values()) topic.close(error)
   }
@@ -170,6 +202,10 @@ export class Hosting {
   #show(topic: Topic): void {
     this.#byId.set(topic.id, topic)
     this.#byName.set(topic.name, topic)
+    this.#wakeTopicWaits()
+  }
+
+  #wakeTopicWaits(): void {
     const waiting = [...this.#topicWaits]
     this.#topicWaits.clear()
     for (const wake of waiting) wake()

@@ -9,6 +9,8 @@ export interface BrokerIdentity {
   readonly brokerId: string
   readonly storageId: string
   readonly clusterId: string
+  /** Whether the cluster's id is that of a real cluster: a broker that is alone has one that it made up. */
+  readonly inCluster: boolean
   /** One more with each start and each clean stop: a database with a lower one is an old copy. */
   readonly generation: number
 }
@@ -21,10 +23,29 @@ export async function startIdentity(storage: Storage, random: Random): Promise<B
     brokerId: before?.brokerId ?? randomId(random, 8),
     storageId: before?.storageId ?? randomId(random, 16),
     clusterId: before?.clusterId ?? randomId(random, 16),
+    inCluster: before?.inCluster ?? false,
     generation: (before?.generation ?? 0) + 1,
   }
   await writeIdentity(storage, identity)
   return identity
+}
+
+/** Notes which cluster the database belongs to, which is known once the broker has met it. */
+export async function adoptCluster(
+  storage: Storage,
+  identity: BrokerIdentity,
+  clusterId: string,
+): Promise<BrokerIdentity> {
+  const adopted = { ...identity, clusterId, inCluster: true }
+  await writeIdentity(storage, adopted)
+  return adopted
+}
+
+/** Counts another life of the same process: its session was lost, and others may have taken it for dead. */
+export async function startAgain(storage: Storage, identity: BrokerIdentity): Promise<BrokerIdentity> {
+  const again = { ...identity, generation: identity.generation + 1 }
+  await writeIdentity(storage, again)
+  return again
 }
 
 /** Counts a clean stop. */

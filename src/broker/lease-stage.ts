@@ -50,7 +50,7 @@ export class LeaseStage {
     for (const dispatcher of served) if (dispatcher.hints.size > 0) dispatcher.tellHint()
   }
 
-  #acquire(group: CommitGroup, granted: readonly WaiterGrant[]): void {
+  #acquire(group: Cut, granted: readonly WaiterGrant[]): void {
     const index = this.#lead.state.nextIndex
     this.#entryLog.append(group, { kind: 'acquire', grants: granted.map(({ grant }) => grant) })
     granted.forEach(({ waiter, grant }, slot) =>

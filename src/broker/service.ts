@@ -1,6 +1,6 @@
 import type { LockService } from '../coordination/lock.js'
 import { PortalError } from '../core/errors.js'
-import type { BrokerService, CallOptions, StreamRequest } from '../protocol/service.js'
+import type { BrokerService, CallOptions, ReceiveRequest, StreamRequest } from '../protocol/service.js'
 import { ReceiveStreams } from '../routing/receive-streams.js'
 import { diagnostics } from '../runtime/diagnostics.js'
 import type { Storage } from '../storage/storage.js'
@@ -28,11 +28,18 @@ export interface ServiceHost extends AdminHost {
 }
 
 /**
- * A broker's service. `local`: for callers in the broker's own process, whose answers cannot be lost and whose leases end with
- * the process.
+ * A broker's service, of what it leads itself. `local`: for callers in the broker's own process, whose answers cannot be lost and whose leases
+ * end with the process.
  */
-export function brokerService(host: ServiceHost, local: boolean): BrokerService {
-  const { hosting, runtime, topics, groups, locks } = host
+export function ownService(host: ServiceHost, local: boolean): BrokerService {
+  const { hosting, runtime, topics, groups, estate } = host
+  const receiveOne = async (request: ReceiveRequest, call: CallOptions) => {
+    const topic = hosting.findById(request.topicId)
+    // Another broker may have made or moved the group just now.
+    if (topic.dispatchers.get(request.group)?.generation !== request.generation)
+      await estate.syncGroups(topic)
+    return receive(topic, request, call, runtime, local)
+  }
   const streams = new ReceiveStreams(runtime)
   const service: BrokerService = {
     produce: async (request) => {
@@ -46,11 +53,10 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
       })
     },
     joinGroup: async (request) => groups.joinGroup(request),
-    receive: async (request, call = {}) =>
-      receive(hosting.findById(request.topicId), request, call, runtime, local),
+    receive: async (request, call = {}) => receiveOne(request, call),
     receiveStream: (request, call = {}) => {
-      const topic = hosting.findById(request.topicId)
-      return streams.run(request, (one, options) => receive(topic, one, options, runtime, local), call)
+      hosting.findById(request.topicId)
+      return streams.run(request, receiveOne, call)
     },
     addCredit: async (credit) => streams.raise(credit),
     endStream: async ({ stream }) => streams.end(stream),
@@ -94,12 +100,21 @@ export function brokerService(host: ServiceHost, local: boolean): BrokerService 
       const refusal = host.refusal()
       if (refusal) throw refusal
     },
-    acquireLock: async ({ name, ttl, wait }, call = {}) => locks.acquire({ name, ttl, wait }, call.signal),
-    renewLock: async ({ name, token }) => locks.renew(name, token),
-    releaseLock: async ({ name, token }) => locks.release(name, token),
+    acquireLock: async ({ name, ttl, wait }, call = {}) =>
+      host.locks.acquire({ name, ttl, wait }, call.signal),
+    renewLock: async ({ name, token }) => host.locks.renew(name, token),
+    releaseLock: async ({ name, token }) => host.locks.release(name, token),
   }
-  const guarded = local ? service : authorizing(service, (topicId) => hosting.nameOf(topicId))
-  return refusingWhenEnded(guarded, host.ended)
+  return service
+}
+
+/** What callers hold: it asks whether they may, if they must be asked, and refuses everything once the broker has ended. */
+export function guarded(service: BrokerService, host: ServiceHost, authorized: boolean): BrokerService {
+  const { hosting, ended } = host
+  return refusingWhenEnded(
+    authorized ? service : authorizing(service, (topicId) => hosting.nameOf(topicId)),
+    ended,
+  )
 }
 
 /** Every method rejects once the broker has ended. */

@@ -1,11 +1,13 @@
-import type { PartitionDocument, ReplicaName, TopicDocument } from '../coordination/documents.js'
+import type { TopicDocument } from '../coordination/documents.js'
 import type { Metadata } from '../coordination/metadata.js'
+import { isPortalError } from '../core/errors.js'
 import { checkTopicName } from '../core/names.js'
 import type { BrokerService, CallOptions, TopicRoute } from '../protocol/service.js'
 import type { TopicConfig, TopicDescription, TopicSummary } from '../protocol/topics.js'
 import { type Runtime, randomId } from '../runtime/runtime.js'
 import { sleepUntil } from '../runtime/wait.js'
 import { describeTopic } from './describe.js'
+import type { Estate } from './estate.js'
 import type { Hosting } from './hosting.js'
 import { topicExists, topicMissing } from './missing.js'
 import type { Topic } from './topic.js'
@@ -15,11 +17,12 @@ import type { Turns } from './turns.js'
 /** What this part of the service needs of its broker. */
 export interface AdminHost {
   readonly brokerId: string
-  readonly replica: ReplicaName
   /** Where others reach this broker, if they can. */
   readonly url: () => string | undefined
   readonly runtime: Runtime
+  /** Of the coordination session that lives; DISCONNECTED while there is none. */
   readonly metadata: Metadata
+  readonly estate: Estate
   readonly hosting: Hosting
   readonly autoCreateTopics: boolean
 }
@@ -38,7 +41,7 @@ export class TopicAdmin {
 
   createTopic({ name, config }: Request<'createTopic'>): Promise<TopicDescription> {
     checkTopicName(name)
-    const resolved = resolveTopicConfig(config)
+    const resolved = resolveTopicConfig(config, this.#host.estate)
     return this.#turns.take(async () => {
       const existing = this.#host.hosting.findByName(name)
       if (existing) throw topicExists(name)
@@ -75,9 +78,7 @@ export class TopicAdmin {
 
   /** The topic of this name, made with the defaults if there is none. */
   ensureTopic(name: string): Promise<Topic> {
-    return this.#turns.take(
-      async () => this.#host.hosting.findByName(name) ?? (await this.#create(name, resolveTopicConfig({}))),
-    )
+    return this.#turns.take(async () => this.ensureInTurn(name))
   }
 
   async describeTopic({ name }: Request<'describeTopic'>): Promise<TopicDescription> {
@@ -92,13 +93,7 @@ export class TopicAdmin {
         config: patchTopicConfig(document.config, patch),
       }))
       if (!changed) throw topicMissing(name)
-      topic.document = changed
-      const { window, ids } = changed.config.dedupe
-      await Promise.all(
-        topic.partitions.map((partition) =>
-          partition.propose(() => ({ kind: 'topic', dedupe: { window, ids } })),
-        ),
-      )
+      await this.#host.estate.changed(topic, changed)
       return this.#describe(topic)
     })
   }
@@ -107,10 +102,12 @@ export class TopicAdmin {
     return this.#turns.take(async () => {
       const topic = this.get(name)
       checkPartitionCount(partitions, topic.document.partitions)
-      const added = this.#partitionDocuments(topic.id, topic.document.partitions, partitions)
+      const { estate } = this.#host
+      const { config, partitions: present } = topic.document
+      const added = estate.place(topic.id, present, partitions, config.replicas)
       const changed = await this.#host.metadata.addPartitions(name, added)
       if (!changed) throw topicMissing(name)
-      await this.#host.hosting.grow(topic, changed, added)
+      await estate.grown(topic, changed, added)
       return this.#describe(topic)
     })
   }
@@ -119,14 +116,24 @@ export class TopicAdmin {
     return this.#turns.take(async () => {
       const topic = this.get(name)
       await this.#host.metadata.deleteTopic(name, Math.floor(this.#host.runtime.clock.now()))
-      await this.#host.hosting.drop(topic)
-      await this.#host.metadata.forgetTombstone(topic.id)
+      await this.#host.estate.deleted(topic)
     })
   }
 
   /** Like `ensureTopic`, for callers whose turn it is already. */
   async ensureInTurn(name: string): Promise<Topic> {
-    return this.#host.hosting.findByName(name) ?? (await this.#create(name, resolveTopicConfig({})))
+    const { hosting, estate, metadata } = this.#host
+    const found = hosting.findByName(name)
+    if (found) return found
+    try {
+      return await this.#create(name, resolveTopicConfig({}, estate))
+    } catch (error) {
+      if (!isPortalError(error, 'TOPIC_EXISTS')) throw error
+      // Another broker was first: it is shown here soon.
+      const document = await metadata.readTopic(name)
+      if (!document) throw error
+      return estate.created(document, [])
+    }
   }
 
   /** The topic of this name; TOPIC_NOT_FOUND if there is none. */
@@ -147,22 +154,11 @@ export class TopicAdmin {
       config: rest,
       partitions,
     }
-    const partitionDocuments = this.#partitionDocuments(id, 0, partitions)
-    const created = await this.#host.metadata.createTopic(document, partitionDocuments)
+    const { estate, metadata } = this.#host
+    const partitionDocuments = estate.place(id, 0, partitions, config.replicas)
+    const created = await metadata.createTopic(document, partitionDocuments)
     if (!created) throw topicExists(name)
-    return this.#host.hosting.open(document, partitionDocuments, [])
-  }
-
-  #partitionDocuments(topicId: string, from: number, to: number): PartitionDocument[] {
-    const me = this.#host.replica
-    return Array.from({ length: to - from }, (_, at) => ({
-      topicId,
-      partition: from + at,
-      epoch: 0,
-      leader: me,
-      replicas: [me],
-      inSync: [me],
-    }))
+    return estate.created(document, partitionDocuments)
   }
 
   #describe(topic: Topic): TopicDescription {

@@ -6,11 +6,21 @@ const MAX_PARTITIONS = 10_000
 /** A message must fit into one entry, and an entry into memory several times. */
 const MAX_MESSAGE_BYTES = 64 << 20
 
+/** What a broker gives to topics that do not say it, and how many replicas it can give at most. */
+export interface ReplicaLimits {
+  readonly defaults: { readonly replicas: number; readonly minInSync?: number | undefined }
+  readonly maxReplicas: number
+}
+
 /** A topic's configuration from what was asked for and the defaults. Throws INVALID_ARGUMENT. */
-export function resolveTopicConfig(asked: Partial<TopicConfig>): TopicConfig {
+export function resolveTopicConfig(
+  asked: Partial<TopicConfig>,
+  { defaults, maxReplicas }: ReplicaLimits,
+): TopicConfig {
   const partitions = whole(orElse(asked.partitions, 1), 'partitions', 1, MAX_PARTITIONS)
-  const replicas = whole(orElse(asked.replicas, 1), 'replicas', 1, 1)
-  const minInSync = whole(orElse(asked.minInSync, Math.floor(replicas / 2) + 1), 'minInSync', 1, replicas)
+  const replicas = whole(orElse(asked.replicas, defaults.replicas), 'replicas', 1, maxReplicas)
+  const most = Math.min(defaults.minInSync ?? Math.floor(replicas / 2) + 1, replicas)
+  const minInSync = whole(orElse(asked.minInSync, most), 'minInSync', 1, replicas)
   return {
     partitions,
     replicas,

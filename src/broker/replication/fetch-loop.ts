@@ -1,8 +1,8 @@
 import { isPortalError, type PortalError } from '../../core/errors.js'
 import type { FetchResult, Incarnation, PeerService } from '../../protocol/peer-service.js'
 import type { Runtime } from '../../runtime/runtime.js'
+import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage } from '../../storage/storage.js'
-import { sleepUntil } from '../wait.js'
 import type { Follower } from './follower.js'
 import { installSnapshot, trustLog } from './install.js'
 

@@ -12,8 +12,8 @@ import type {
 } from '../../protocol/peer-service.js'
 import type { CallOptions } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
+import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage, StoredSnapshot } from '../../storage/storage.js'
-import { sleepUntil } from '../wait.js'
 import type { Leading } from './leading.js'
 
 /** The most that one partition gets of an answer, in bytes, so that others have their turn. */

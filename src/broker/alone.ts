@@ -1,0 +1,96 @@
+import type { CoordinationStore } from '../coordination/coordination.js'
+import type { ReplicaName } from '../coordination/documents.js'
+import { LockService } from '../coordination/lock.js'
+import { Metadata } from '../coordination/metadata.js'
+import type { BrokerService } from '../protocol/service.js'
+import type { Runtime } from '../runtime/runtime.js'
+import type { Storage } from '../storage/storage.js'
+import { AloneEstate } from './estate.js'
+import type { Hosting } from './hosting.js'
+import type { BrokerIdentity } from './identity.js'
+import { notLedHere } from './missing.js'
+import type { Standing } from './standing.js'
+
+export interface AloneParts {
+  readonly identity: BrokerIdentity
+  readonly coordination: CoordinationStore
+  readonly storage: Storage
+  readonly runtime: Runtime
+  readonly hosting: Hosting
+}
+
+/** A broker that is alone: it leads every partition, in a new epoch each time it opens. */
+export class Alone implements Standing {
+  readonly isAlone = true
+  readonly peers = undefined
+  readonly clusterId: string
+  readonly metadata: Metadata
+  readonly locks: LockService
+  readonly estate: AloneEstate
+  readonly #parts: AloneParts
+  readonly #self: ReplicaName
+
+  constructor(parts: AloneParts) {
+    const { identity, coordination, runtime, hosting } = parts
+    this.#parts = parts
+    this.clusterId = identity.clusterId
+    this.metadata = new Metadata(coordination, { writer: identity.brokerId, random: runtime.random })
+    this.locks = new LockService(coordination, runtime)
+    this.#self = { broker: identity.brokerId, storage: identity.storageId }
+    this.estate = new AloneEstate(hosting, this.#self, (topicId) => this.metadata.forgetTombstone(topicId))
+  }
+
+  route(own: BrokerService): BrokerService {
+    return own
+  }
+
+  appendElsewhere(topicId: string, partition: number): Promise<void> {
+    return Promise.reject(notLedHere(topicId, partition))
+  }
+
+  async open(): Promise<void> {
+    const { runtime, hosting } = this.#parts
+    const { metadata } = this
+    await metadata.resumeCreations(Math.floor(runtime.clock.now()))
+    await this.#removeDeleted()
+    await this.locks.removeUnused()
+    const loaded = await metadata.loadAll()
+    const led = await metadata.takeLeadership(
+      loaded.flatMap(({ partitions }) => partitions),
+      this.#self,
+    )
+    const epochs = new Map(led.map((document) => [`${document.topicId}/${document.partition}`, document]))
+    await Promise.all(
+      loaded.map(({ topic, partitions, groups }) =>
+        hosting.open(
+          topic,
+          partitions.map((document) => epochs.get(`${document.topicId}/${document.partition}`)!),
+          groups,
+        ),
+      ),
+    )
+    hosting.allOpen()
+  }
+
+  async join(): Promise<void> {}
+
+  async leave(): Promise<void> {}
+
+  async close(): Promise<void> {
+    await this.locks.close().catch(() => {})
+    await this.#parts.coordination.close()
+  }
+
+  /** Logs of topics whose deletion a crash cut short: only a tombstone allows it (invariant 11). */
+  async #removeDeleted(): Promise<void> {
+    const { storage } = this.#parts
+    const deleted = new Set(await this.metadata.resumeDeletions())
+    const logs = (await storage.logs()).filter((log) => deleted.has(log.slice(0, log.lastIndexOf('/'))))
+    if (logs.length > 0)
+      await storage.commit(
+        logs.map((log) => ({ type: 'delete-log', log })),
+        { durable: true },
+      )
+    await Promise.all([...deleted].map((topicId) => this.metadata.forgetTombstone(topicId)))
+  }
+}

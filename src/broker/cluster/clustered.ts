@@ -1,0 +1,416 @@
+import type { CoordinationStore } from '../../coordination/coordination.js'
+import type { MemberDocument, ReplicaName } from '../../coordination/documents.js'
+import type { LockService } from '../../coordination/lock.js'
+import type { Metadata } from '../../coordination/metadata.js'
+import { isSameReplica } from '../../coordination/partition-change.js'
+import type { VersionedPartition } from '../../coordination/partition-version.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
+import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
+import type { BrokerService } from '../../protocol/service.js'
+import { clusterService } from '../../routing/cluster-service.js'
+import { type Runtime, randomId } from '../../runtime/runtime.js'
+import { sleepUntil } from '../../runtime/wait.js'
+import type { Storage } from '../../storage/storage.js'
+import type { Transport } from '../../transport/transport.js'
+import type { PartitionHost } from '../host.js'
+import type { Hosting } from '../hosting.js'
+import { adoptCluster, type BrokerIdentity, startAgain, stopIdentity } from '../identity.js'
+import { ReplicaSet } from '../replication/replica-set.js'
+import type { Standing } from '../standing.js'
+import { BrokerRoutes } from './broker-routes.js'
+import { Catalog } from './catalog.js'
+import { ClusterEstate } from './cluster-estate.js'
+import type { ControllerSettings } from './controller-settings.js'
+import { GroupWatches } from './group-watches.js'
+import { peerService } from './peers.js'
+import { Reports } from './reports.js'
+import { ClusterSession } from './session.js'
+
+/** A broker's part in a cluster. */
+export interface ClusterOptions {
+  /** What fails together with it: replicas are spread over racks. */
+  readonly rack?: string | undefined
+  /** Replicas of topics that do not say how many. */
+  readonly replicas: number
+  /** How many of them must have a message before it is acknowledged. @default the majority */
+  readonly minInSync?: number | undefined
+  /** Milliseconds that a replica may be behind before it no longer counts as in sync. */
+  readonly replicaLag: number
+  readonly controller?: Partial<ControllerSettings> | undefined
+}
+
+export interface ClusteredParts {
+  readonly identity: BrokerIdentity
+  /** The first session. */
+  readonly coordination: CoordinationStore
+  openCoordination(): Promise<CoordinationStore>
+  readonly storage: Storage
+  readonly runtime: Runtime
+  readonly hosting: Hosting
+  readonly host: PartitionHost
+  readonly cluster: ClusterOptions
+  readonly transport: Transport
+  /** It cannot go on: another process has its place, or its database is an old copy. */
+  fail(error: PortalError): void
+}
+
+/** How long a broker waits for the controller's first word (ms). */
+const FIRST_WORD = 60_000
+/** How long it waits before it tries again to reach the coordination service (ms). */
+const RETRY = 500
+/** How long handing over leaderships may take when it leaves (ms). */
+const LEAVE = 15_000
+
+/**
+ * A broker in a cluster: it leads and follows what the controller says, for as long as it is told nothing else. Its session with the coordination
+ * service may end, and another begin, while data keeps flowing.
+ */
+export class Clustered implements Standing {
+  readonly isAlone = false
+  readonly estate: ClusterEstate
+  readonly peers: PeerService
+  readonly #parts: ClusteredParts
+  readonly #catalog = new Catalog()
+  readonly #routes: BrokerRoutes
+  readonly #ending = new AbortController()
+  readonly #reports: Reports
+  readonly #groups: GroupWatches
+  readonly #life: string
+  readonly #peersByUrl = new Map<string, PeerService>()
+  #identity: BrokerIdentity
+  #replicas: ReplicaSet | undefined
+  #session: ClusterSession | undefined
+  #everything: BrokerService | undefined
+  #heard: () => void = () => {}
+  #leaving = false
+
+  constructor(parts: ClusteredParts) {
+    this.#parts = parts
+    this.#identity = parts.identity
+    const { runtime, hosting, cluster } = parts
+    this.#life = randomId(runtime.random)
+    this.#routes = new BrokerRoutes(this.#catalog, () => this.#members(), hosting)
+    this.#reports = new Reports({
+      runtime,
+      cluster: () => this.clusterId,
+      self: () => this.#incarnation(),
+      controller: () => this.#controllerPeer(),
+      ownController: () => this.#session?.controller,
+      ending: this.#ending.signal,
+    })
+    this.#groups = new GroupWatches({
+      hosting,
+      timers: runtime.timers,
+      random: runtime.random,
+      session: () => this.#session,
+      onError: (error) => this.#emitError(error),
+    })
+    this.estate = new ClusterEstate({
+      runtime,
+      hosting,
+      cluster,
+      catalog: this.#catalog,
+      groups: this.#groups,
+      view: () => this.#session?.view() ?? new Map(),
+      service: () => this.#everything!,
+      ending: this.#ending.signal,
+    })
+    this.peers = peerService({
+      crc32: runtime.crc32,
+      clusterId: () => this.clusterId,
+      incarnation: () => this.#incarnation(),
+      catalog: this.#catalog,
+      hosting,
+      replicas: () => this.#replicas,
+      controller: () => this.#session?.controller,
+      took: (documents, controller) => this.#took(documents, controller),
+      learn: (document) => this.#learn(document),
+      handOver: (...what) => this.#handOver(...what),
+      removeTopic: (topicId, error) => this.#replicas?.removeTopic(topicId, error) ?? Promise.resolve(),
+    })
+  }
+
+  get clusterId(): string {
+    return this.#identity.clusterId
+  }
+
+  get metadata(): Metadata {
+    return this.#live().metadata
+  }
+
+  get locks(): LockService {
+    return this.#live().locks
+  }
+
+  readonly appendElsewhere = async (
+    topicId: string,
+    partition: number,
+    records: Uint8Array,
+  ): Promise<void> => {
+    const document = this.#catalog.partition(topicId, partition)
+    const member = document?.leader && this.#members().get(document.leader.broker)
+    if (!member) throw new PortalError('NOT_LEADER', `Nobody leads partition ${topicId}/${partition} now.`)
+    const sender = { cluster: this.clusterId, from: this.#incarnation() }
+    await this.#connectPeer(member.url).append({ ...sender, topicId, partition, records })
+  }
+
+  route(own: BrokerService): BrokerService {
+    const { runtime, transport } = this.#parts
+    this.#everything = clusterService({
+      runtime,
+      routes: this.#routes,
+      self: { id: this.#identity.brokerId, service: own },
+      connectTo: ({ url }) => transport.connectForwarding(url),
+      closed: this.#ending.signal,
+    })
+    return this.#everything
+  }
+
+  async open(): Promise<void> {
+    const { storage, runtime, host, hosting, cluster } = this.#parts
+    const self = { broker: this.#identity.brokerId, storage: this.#identity.storageId }
+    this.#replicas = await ReplicaSet.open({
+      runtime,
+      storage,
+      self,
+      cluster: this.clusterId,
+      lagTime: cluster.replicaLag,
+      partitions: host,
+      hosting,
+      members: () => this.#members(),
+      incarnation: () => this.#incarnation(),
+      connectPeer: (url) => this.#connectPeer(url),
+      sessionHolds: () => this.#session?.holds() ?? false,
+      readGroups: (topicId) => this.metadata.listGroups(topicId),
+      leads: (topic) => this.#groups.watch(topic),
+      changeDocument: async (known, change) => {
+        const { metadata } = this
+        const changed = await metadata.casPartition(known.topicId, known.partition, change, known)
+        return changed ?? metadata.readPartition(known.topicId, known.partition)
+      },
+      documentChanged: (document) => {
+        this.#learn(document)
+        this.#reports.add(document)
+      },
+    })
+  }
+
+  async join(url: string | undefined): Promise<void> {
+    const { coordination, runtime } = this.#parts
+    const first = await this.#openSession(coordination, url!)
+    void this.#keepSession(first, url!)
+    const heard = await sleepUntil<true>(runtime.timers, 'joining', { timeout: FIRST_WORD }, (resolve) => {
+      this.#heard = () => resolve(true)
+      if (this.#catalog.term >= 0) resolve(true)
+      return () => {}
+    })
+    if (!heard) {
+      throw new PortalError(
+        'TIMEOUT',
+        `No controller of the cluster has spoken to this broker within ${FIRST_WORD / 1_000} seconds: can the other brokers reach ${url}?`,
+      )
+    }
+    this.#parts.hosting.allOpen()
+  }
+
+  /** Leaderships go to others first, so that nobody misses this broker. */
+  async leave(): Promise<void> {
+    const { timers, clock } = this.#parts.runtime
+    this.#leaving = true
+    await this.#session?.membership.setLeaving().catch(() => {})
+    const until = clock.monotonic() + LEAVE
+    while (clock.monotonic() < until) {
+      const led = [...(this.#replicas?.replicas ?? [])].filter((replica) => replica.led !== undefined)
+      const moved = await Promise.all(
+        led.map(async (replica) => {
+          const { document } = replica
+          for (const to of document.inSync) {
+            const member = this.#members().get(to.broker)
+            if (
+              !member ||
+              member.leaving ||
+              member.storage !== to.storage ||
+              to.broker === this.#identity.brokerId
+            )
+              continue
+            try {
+              await this.#handOver(document.topicId, document.partition, replica.led!.epoch, {
+                ...to,
+                generation: member.generation,
+              })
+              return true
+            } catch (error) {
+              if (!isPortalError(error)) throw error
+            }
+          }
+          return false
+        }),
+      )
+      if (!moved.includes(true)) break
+      await sleepUntil<true>(timers, 'leaving', { timeout: 10 }, () => () => {})
+    }
+    await this.#reports.flushed(2_000)
+  }
+
+  async close(error: PortalError | undefined): Promise<void> {
+    const reason = error ?? new PortalError('CLOSED', 'The broker is closed.')
+    this.#ending.abort(reason)
+    this.#groups.close()
+    // The session first: others may have what this broker had, the sooner the better.
+    const session = this.#session
+    this.#session = undefined
+    if (session) await session.close(error === undefined ? this.#identity.generation + 1 : undefined)
+    await this.#replicas?.stop(reason).catch(() => {})
+    if (error === undefined) await stopIdentity(this.#parts.storage, this.#identity)
+  }
+
+  async #handOver(topicId: string, partition: number, epoch: number, to: Incarnation): Promise<void> {
+    const replica = this.#replicas?.find(topicId, partition)
+    if (!replica) throw new PortalError('NOT_LEADER', `Partition ${topicId}/${partition} is not led here.`)
+    const document = await replica.handOver(epoch, to)
+    this.#learn(document)
+    this.#reports.add(document)
+    // The next leader need not wait for the controller.
+    const member = this.#members().get(to.broker)
+    if (member) this.#reports.tell(this.#connectPeer(member.url), document)
+  }
+
+  #learn(document: VersionedPartition): void {
+    if (this.#catalog.learn(document)) this.#took([document], undefined)
+  }
+
+  /** Partition documents came into force. */
+  #took(documents: readonly VersionedPartition[], controller: Incarnation | undefined): void {
+    if (controller) this.#reports.controllerIs(controller)
+    for (const document of documents) {
+      const topic = this.#topicOf(document.topicId)
+      if (topic) this.#replicas?.assign(topic, document)
+      this.#routes.changed(document.topicId)
+    }
+    this.#heard()
+  }
+
+  #topicOf(topicId: string) {
+    const document = this.#catalog.topic(topicId)
+    return document && this.#parts.hosting.show(document)
+  }
+
+  // Sessions ------------------------------------------------------------------------------------------------------------
+
+  async #openSession(store: CoordinationStore, url: string): Promise<ClusterSession> {
+    const { runtime, storage, cluster } = this.#parts
+    const session = await ClusterSession.open({
+      store,
+      runtime,
+      identity: this.#identity,
+      life: this.#life,
+      url,
+      rack: cluster.rack,
+      settings: cluster.controller,
+      signal: this.#ending.signal,
+      adopt: async (clusterId) => {
+        if (this.#identity.inCluster) return
+        this.#identity = await adoptCluster(storage, this.#identity, clusterId)
+      },
+      connectPeer: (address) => this.#connectPeer(address),
+      onMembers: (brokers) => this.#membersChanged(brokers),
+      onError: (error) => this.#emitError(error),
+    })
+    this.#session = session
+    this.#membersChanged([...session.members.keys()])
+    return session
+  }
+
+  /** One session after the other, for as long as the broker lives. */
+  async #keepSession(first: ClusterSession, url: string): Promise<void> {
+    const { runtime, storage } = this.#parts
+    let session: ClusterSession | undefined = first
+    while (!this.#ending.signal.aborted) {
+      if (session) {
+        await session.lost()
+        if (this.#ending.signal.aborted) return
+        await session.close(undefined).catch(() => {})
+        this.#identity = await startAgain(storage, this.#identity).catch(() => this.#identity)
+      }
+      session = undefined
+      try {
+        const store = await this.#parts.openCoordination()
+        try {
+          session = await this.#openSession(store, url)
+          if (this.#leaving) await session.membership.setLeaving()
+          this.#groups.reopen()
+        } catch (error) {
+          await store.close().catch(() => {})
+          throw error
+        }
+      } catch (error) {
+        if (this.#ending.signal.aborted) return
+        if (isPortalError(error, 'CORRUPT', 'DIRECTORY_IN_USE', 'INVALID_ARGUMENT', 'UNSUPPORTED'))
+          return this.#parts.fail(error as PortalError)
+        await sleepUntil<true>(runtime.timers, 'session', { timeout: RETRY }, () => () => {})
+      }
+    }
+  }
+
+  #live(): ClusterSession {
+    const session = this.#session
+    if (session && !session.isLost) return session
+    throw new PortalError(
+      'DISCONNECTED',
+      'The coordination service cannot be reached now: messages flow, but nothing can be made, changed or locked until it is back.',
+    )
+  }
+
+  /** As it was last known while there is no session: leaders and followers go on. */
+  #members(): ReadonlyMap<string, MemberDocument> {
+    return this.#lastMembers
+  }
+
+  #lastMembers: ReadonlyMap<string, MemberDocument> = new Map()
+
+  #membersChanged(brokers: readonly string[]): void {
+    const session = this.#session
+    if (!session || session.isLost) return
+    const before = this.#lastMembers
+    this.#lastMembers = session.members
+    this.#replicas?.membersChanged()
+    this.#routes.changed(undefined)
+    for (const broker of brokers) {
+      const member = this.#lastMembers.get(broker)
+      const url = (member ?? before.get(broker))?.url
+      if (
+        broker !== this.#identity.brokerId &&
+        url !== undefined &&
+        (member === undefined) !== (before.get(broker) === undefined)
+      )
+        this.#parts.host.emit('member', { broker, url, alive: member !== undefined })
+    }
+  }
+
+  #incarnation(): Incarnation {
+    const { brokerId, storageId, generation } = this.#identity
+    return { broker: brokerId, storage: storageId, generation }
+  }
+
+  #connectPeer(url: string): PeerService {
+    let peer = this.#peersByUrl.get(url)
+    if (!peer) {
+      peer = this.#parts.transport.connectPeer(url)
+      this.#peersByUrl.set(url, peer)
+    }
+    return peer
+  }
+
+  #controllerPeer(): PeerService | undefined {
+    const controller = this.#reports.controller
+    const member = controller && this.#members().get(controller.broker)
+    return member && isSameReplica(member, controller as ReplicaName)
+      ? this.#connectPeer(member.url)
+      : undefined
+  }
+
+  #emitError(error: unknown): void {
+    if (isPortalError(error)) this.#parts.host.emit('error', error as PortalError)
+    else throw error
+  }
+}

@@ -1,0 +1,31 @@
+import type { LockService } from '../coordination/lock.js'
+import type { Metadata } from '../coordination/metadata.js'
+import type { PortalError } from '../core/errors.js'
+import type { PeerService } from '../protocol/peer-service.js'
+import type { BrokerService } from '../protocol/service.js'
+import type { Estate } from './estate.js'
+import type { AppendElsewhere } from './hosting.js'
+
+/** How a broker stands among others: alone, or in a cluster. */
+export interface Standing {
+  readonly clusterId: string
+  /** Of the coordination session that lives; DISCONNECTED while there is none. */
+  readonly metadata: Metadata
+  readonly locks: LockService
+  readonly estate: Estate
+  /** What other brokers may ask; undefined: there are none. */
+  readonly peers: PeerService | undefined
+  /** Whether whoever lives in this process ends with what it leads: its leases are then its own. */
+  readonly isAlone: boolean
+  readonly appendElsewhere: AppendElsewhere
+  /** The service of all that there is, where `own` is that of what is led here. */
+  route(own: BrokerService): BrokerService
+  /** Before it can be reached: recovers what it has. */
+  open(): Promise<void>
+  /** It is reached at `url`: takes its place. */
+  join(url: string | undefined): Promise<void>
+  /** Gives up what others can have, while everything still works. */
+  leave(): Promise<void>
+  /** Ends it; nothing is under way any more. `error`: the storage has failed. */
+  close(error: PortalError | undefined): Promise<void>
+}
