@@ -9,6 +9,7 @@ const library = {
   http: 'src/http.ts',
   opentelemetry: 'src/opentelemetry.ts',
   testing: 'src/testing.ts',
+  zookeeper: 'src/zookeeper.ts',
 }
 
 /** Started, never imported: ESM alone, without types. */

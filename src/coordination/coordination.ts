@@ -8,7 +8,8 @@
  * - give sequential nodes numbers that rise for as long as their parent exists, across restarts too;
  * - keep persistent nodes across restarts, fsynced before the operation resolves (an adapter in memory alone: for its
  *   own life);
- * - call watchers after a change is readable, at least once for any number of changes between two reads.
+ * - call watchers after a change is readable, at least once for any number of changes between two reads; a change that a read
+ *   called after `watch` does not show is one that the watcher is called for.
  *
  * An adapter MUST NOT retry a write by itself, or keep a process alive after `close()`.
  *
@@ -36,10 +37,16 @@ export interface CoordinationStore {
   /** The names (last path parts) of a node's children, sorted; empty if there is no such node. */
   children(path: string): Promise<string[]>
 
-  /** Calls `listener` when the node is made, changed or deleted, or its children come or go. Returns what stops it. */
+  /**
+   * Calls `listener` when the node is made, changed or deleted, or its children come or go; perhaps without a reason after the
+   * connection was lost. Arm first, read then. Returns what stops it.
+   */
   watch(path: string, listener: () => void): () => void
 
-  /** Ends the session. May be called twice; other calls then reject with CLOSED. */
+  /**
+   * Ends the session, after what was called before; its ephemeral nodes are gone soon after. May be called twice; other calls then
+   * reject with CLOSED.
+   */
   close(): Promise<void>
 }
 
@@ -59,8 +66,18 @@ export interface CoordinationNode {
 
 export interface CoordinationSession {
   readonly id: string
-  /** Aborts when the session is lost for good. */
+  /**
+   * Aborts when the session is lost for good, or must be taken for lost: its ephemeral nodes may be gone. From then on calls reject with
+   * CLOSED; those under way with DISCONNECTED. Whoever goes on needs a new store from the adapter.
+   */
   readonly lost: AbortSignal
+  /** How long the session outlives its connection, in milliseconds. Infinity: it ends with the process. */
+  readonly timeout: number
+  /**
+   * The instant on the monotonic clock until which the session is certainly alive, so that nobody else has what depends on it. Look at the
+   * clock and at this in one turn, right before what must not be done without a session. -Infinity once it is lost.
+   */
+  leaseUntil(): number
 }
 
 /** What makes the store for a broker. `persistence` is the broker's own database, for stores that have none. */

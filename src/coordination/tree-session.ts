@@ -1,11 +1,13 @@
 import type { PortalError } from '../core/errors.js'
 import type { CoordinationSession } from './coordination.js'
+import { Watchers } from './watchers.js'
 
 /** One session of a CoordinationTree: who owns its ephemeral nodes, what it watches, and whether it still lives. */
 export class TreeSession implements CoordinationSession {
   readonly id: string
+  readonly timeout = Infinity
   readonly #loss = new AbortController()
-  readonly #watchers = new Map<string, Set<() => void>>()
+  readonly #watchers = new Watchers()
   #refusal: PortalError | undefined
 
   constructor(id: string) {
@@ -14,6 +16,10 @@ export class TreeSession implements CoordinationSession {
 
   get lost(): AbortSignal {
     return this.#loss.signal
+  }
+
+  leaseUntil(): number {
+    return this.#loss.signal.aborted ? -Infinity : Infinity
   }
 
   /** Why operations that have not been applied yet are refused, if they are. */
@@ -32,34 +38,15 @@ export class TreeSession implements CoordinationSession {
   }
 
   watch(path: string, listener: () => void): () => void {
-    // An own function for each call: the same listener may watch a path twice.
-    const watcher = () => listener()
-    const watchers = this.#watchers.get(path) ?? new Set()
-    this.#watchers.set(path, watchers.add(watcher))
-    return () => {
-      watchers.delete(watcher)
-      if (watchers.size === 0 && this.#watchers.get(path) === watchers) this.#watchers.delete(path)
-    }
+    return this.#watchers.add(path, listener)
   }
 
   notify(touched: ReadonlySet<string>): void {
     if (this.#watchers.size === 0) return
-    for (const path of touched) {
-      const watchers = this.#watchers.get(path) ?? NONE
-      for (const watcher of [...watchers]) {
-        try {
-          // One called before it may have stopped this one.
-          if (watchers.has(watcher)) watcher()
-        } catch {
-          // A watcher that throws must not keep the others, or the operations behind it, from going on.
-        }
-      }
-    }
+    for (const path of touched) this.#watchers.call(path)
   }
 
   stopWatching(): void {
     this.#watchers.clear()
   }
 }
-
-const NONE: ReadonlySet<() => void> = new Set()

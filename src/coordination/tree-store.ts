@@ -5,6 +5,7 @@ import type {
   CoordinationStore,
   CreateNodeOptions,
 } from './coordination.js'
+import { nodeData } from './node-data.js'
 import type { NodeTree } from './node-tree.js'
 import { checkPath } from './paths.js'
 import type { TreeSession } from './tree-session.js'
@@ -16,9 +17,6 @@ export interface TreeAccess {
   /** Ends the session after all operations that were submitted before. */
   end(): Promise<void>
 }
-
-/** ZooKeeper takes a larger value for a broken network: refused here too, so that no recipe comes to rely on more. */
-export const MAX_NODE_BYTES = 1_000_000
 
 /** A session's view of a CoordinationTree: checks arguments and hands over. */
 export class TreeStore implements CoordinationStore {
@@ -38,7 +36,7 @@ export class TreeStore implements CoordinationStore {
   async create(path: string, data: Uint8Array, options: CreateNodeOptions = {}): Promise<string | undefined> {
     this.#check(path, 'node')
     const owner = options.ephemeral ? this.#session.id : undefined
-    const node = { data: ownCopy(path, data), owner, sequential: options.sequential ?? false }
+    const node = { data: nodeData(path, data), owner, sequential: options.sequential ?? false }
     return this.#tree.submit((nodes) => nodes.create(path, node))
   }
 
@@ -49,7 +47,7 @@ export class TreeStore implements CoordinationStore {
 
   async compareAndSet(path: string, data: Uint8Array, version: number): Promise<number | undefined> {
     this.#check(path, 'node')
-    const copy = ownCopy(path, data)
+    const copy = nodeData(path, data)
     return this.#tree.submit((nodes) => nodes.compareAndSet(path, copy, version))
   }
 
@@ -87,15 +85,4 @@ export class TreeStore implements CoordinationStore {
       throw new PortalError('INVALID_ARGUMENT', 'The root "/" of a coordination store cannot be written.')
     }
   }
-}
-
-/** Nobody who keeps the array they handed in can change a node with it. */
-function ownCopy(path: string, data: Uint8Array): Uint8Array {
-  if (data.length > MAX_NODE_BYTES) {
-    throw new PortalError(
-      'INVALID_ARGUMENT',
-      `${data.length} bytes are too many for the coordination node ${path}: at most ${MAX_NODE_BYTES}.`,
-    )
-  }
-  return data.slice()
 }

@@ -1,0 +1,8 @@
+/**
+ * ZooKeeper: what makes several brokers one cluster. Needs the optional peer `zookeeper`: `npm install zookeeper`.
+ *
+ * @packageDocumentation
+ */
+export type * from './coordination/coordination.js'
+export type { ZooKeeperAuth, ZooKeeperOptions } from './coordination/zookeeper/options.js'
+export { zookeeper } from './coordination/zookeeper/zookeeper.js'
