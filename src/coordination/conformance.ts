@@ -1,15 +1,25 @@
+import { expiryCases, interruptionCases } from './conformance/faults.js'
 import { nodeCases } from './conformance/nodes.js'
 import { persistenceCases } from './conformance/persistence.js'
-import { sequenceCases } from './conformance/sequences.js'
+import { sequenceCases, sharedSequenceCases } from './conformance/sequences.js'
 import { sessionCases, sharedCases } from './conformance/sessions.js'
-import type { CoordinationConformanceCase } from './conformance/support.js'
+import type { CoordinationConformanceCase, ExpireSession, InterruptSession } from './conformance/support.js'
 import { sharedWatchCases, watchCases } from './conformance/watches.js'
 
-export type { CoordinationConformanceCase, OpenCoordination } from './conformance/support.js'
+export type {
+  CoordinationConformanceCase,
+  ExpireSession,
+  InterruptSession,
+  OpenCoordination,
+} from './conformance/support.js'
 
 export interface CoordinationConformanceOptions {
   /** Whether several sessions can be open on one tree at a time. */
   readonly shared: boolean
+  /** Ends a session as the service does that no longer hears of it. Needs `shared`. @default none: what follows is not tested */
+  readonly expire?: ExpireSession | undefined
+  /** Cuts a session off for a moment. Needs `shared`. @default none: what follows is not tested */
+  readonly interrupt?: InterruptSession | undefined
 }
 
 /**
@@ -20,9 +30,19 @@ export interface CoordinationConformanceOptions {
  *   test(name, () => run(openSession))
  * }
  */
-export function coordinationConformance(
-  options: CoordinationConformanceOptions,
-): CoordinationConformanceCase[] {
+export function coordinationConformance({
+  shared,
+  expire,
+  interrupt,
+}: CoordinationConformanceOptions): CoordinationConformanceCase[] {
   const cases = [...nodeCases, ...sequenceCases, ...watchCases, ...sessionCases, ...persistenceCases]
-  return options.shared ? [...cases, ...sharedCases, ...sharedWatchCases] : cases
+  if (!shared) return cases
+  return [
+    ...cases,
+    ...sharedCases,
+    ...sharedSequenceCases,
+    ...sharedWatchCases,
+    ...(expire ? expiryCases(expire) : []),
+    ...(interrupt ? interruptionCases(interrupt) : []),
+  ]
 }

@@ -1,4 +1,4 @@
-import { bytes, coordinationCase, equal, textAt } from './support.js'
+import { bytes, coordinationCase, equal, eventually, textAt } from './support.js'
 
 /** What is there again after all sessions were closed. */
 export const persistenceCases = [
@@ -26,6 +26,11 @@ export const persistenceCases = [
     await store.create('/a', bytes('persistent'))
     await Promise.all([store.delete('/a'), store.create('/a', bytes('ephemeral'), { ephemeral: true })])
     await store.close()
-    equal(await (await open()).read('/a'), undefined, 'the node')
+    await eventually(
+      await open(),
+      '/a',
+      (again) => again.read('/a'),
+      (node) => node === undefined,
+    )
   }),
 ]

@@ -36,6 +36,21 @@ export const sequenceCases = [
   }),
 ]
 
+/** Several sessions. */
+export const sharedSequenceCases = [
+  coordinationCase('numbers of several sessions are one sequence', async (store, open) => {
+    const other = await open()
+    const made = async (maker: typeof store, name: string) => {
+      const paths: (string | undefined)[] = []
+      for (let n = 0; n < 10; n++) paths.push(await maker.create(`/q/${name}`, bytes(''), SEQUENTIAL))
+      rising(paths)
+      return paths
+    }
+    const paths = (await Promise.all([made(store, 'a'), made(other, 'b')])).flat()
+    equal(new Set(paths.map((path) => path?.slice(-10))).size, paths.length, 'different numbers')
+  }),
+]
+
 function rising(paths: readonly (string | undefined)[]): void {
   const numbers = paths.map((path) => Number(path?.slice(-10)))
   const sorted = [...new Set(numbers)].sort((a, b) => a - b)

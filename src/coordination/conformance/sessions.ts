@@ -1,4 +1,5 @@
-import { bytes, coordinationCase, ensure, equal, rejects, textAt } from './support.js'
+import type { CoordinationStore } from '../coordination.js'
+import { bytes, coordinationCase, ensure, equal, eventually, rejects, textAt } from './support.js'
 
 const EPHEMERAL = { ephemeral: true }
 
@@ -33,7 +34,7 @@ export const sessionCases = [
       await store.create('/p/kept', bytes(''))
       await store.close()
       const again = await open()
-      equal(await again.children('/p'), ['kept'], 'the children')
+      await childrenBecome(again, '/p', ['kept'])
       ensure(again.session.id !== '', 'the session has an id')
     },
   ),
@@ -83,7 +84,7 @@ export const sharedCases = [
     await store.create('/members/one', bytes(''), EPHEMERAL)
     await other.create('/members/two', bytes(''), EPHEMERAL)
     await other.close()
-    equal(await store.children('/members'), ['one'], 'the members')
+    await childrenBecome(store, '/members', ['one'])
   }),
 
   coordinationCase('of many sessions that write one version, one succeeds', async (store, open) => {
@@ -92,4 +93,45 @@ export const sharedCases = [
     const versions = await Promise.all(others.map((other, n) => other.compareAndSet('/a', bytes(`${n}`), 0)))
     equal(versions.filter((version) => version !== undefined).length, 1, 'writes that succeeded')
   }),
+
+  coordinationCase(
+    'sessions that read, add one and compare-and-set lose no addition',
+    async (store, open) => {
+      const all = [store, await open(), await open(), await open()]
+      await store.create('/counter', bytes('0'))
+      const addOne = async (adder: typeof store) => {
+        for (;;) {
+          const node = await adder.read('/counter')
+          const sum = Number(new TextDecoder().decode(node?.data)) + 1
+          if ((await adder.compareAndSet('/counter', bytes(`${sum}`), node?.version ?? 0)) !== undefined)
+            return
+        }
+      }
+      await Promise.all(
+        all.map(async (adder) => {
+          for (let n = 0; n < 10; n++) await addOne(adder)
+        }),
+      )
+      equal([await textAt(store, '/counter'), (await store.read('/counter'))?.version], ['40', 40], 'the sum')
+    },
+  ),
+
+  coordinationCase('a session that lives says so', async (store) => {
+    ensure(store.session.timeout > 0, 'it has a timeout')
+    ensure(store.session.leaseUntil() > 0, 'it has a lease')
+  }),
 ]
+
+/** ZooKeeper removes the nodes of a session that ends soon after it was told so, and not before it has said that it was. */
+async function childrenBecome(
+  store: CoordinationStore,
+  path: string,
+  names: readonly string[],
+): Promise<void> {
+  await eventually(
+    store,
+    path,
+    (from) => from.children(path),
+    (found) => String(found) === String(names),
+  )
+}

@@ -4,6 +4,15 @@ import type { CoordinationStore } from '../coordination.js'
 /** Opens a session on the tree under test: empty at first; after all sessions were closed, what was kept. */
 export type OpenCoordination = () => Promise<CoordinationStore>
 
+/** Resolves once the session of the store is lost, here and for the others. */
+export type ExpireSession = (store: CoordinationStore) => Promise<void>
+
+/**
+ * Cuts the store off at once, so that it loses answers to calls that are under way or made right after. It comes back by itself. Resolves
+ * when it is cut off.
+ */
+export type InterruptSession = (store: CoordinationStore) => Promise<void>
+
 export interface CoordinationConformanceCase {
   readonly name: string
   /** Rejects if the store does not behave. Give every case a fresh tree, and a time limit: some wait for an event. */
@@ -65,6 +74,18 @@ export function watchEvents(store: CoordinationStore, path: string) {
       seen = calls
     },
   }
+}
+
+/** Waits, by a watch, until what is read at `path` is as expected. */
+export async function eventually<T>(
+  store: CoordinationStore,
+  path: string,
+  read: (store: CoordinationStore) => Promise<T>,
+  isExpected: (value: T) => boolean,
+): Promise<void> {
+  const events = watchEvents(store, path)
+  while (!isExpected(await read(store))) await events.next()
+  events.stop()
 }
 
 export function equal(actual: unknown, expected: unknown, what: string): void {

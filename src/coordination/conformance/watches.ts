@@ -83,6 +83,8 @@ export const sharedWatchCases = [
   coordinationCase('a watch sees the changes of other sessions', async (store, open) => {
     const other = await open()
     const events = watchEvents(store, '/a')
+    // Armed, then read: from here on nothing is missed.
+    equal(await store.read('/a'), undefined, 'the node')
     await other.create('/a', bytes('theirs'))
     await events.next()
     equal(await textAt(store, '/a'), 'theirs', 'the data')
