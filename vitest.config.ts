@@ -9,6 +9,8 @@ const projects = {
   conformance: { testTimeout: 30_000 },
   /** A whole broker, real disk, real processes. */
   integration: { testTimeout: 120_000, setup: ['./test/setup/storage-worker.ts', './test/setup/strace.ts'] },
+  /** Several sessions on real ZooKeeper servers, one and three of them. */
+  cluster: { testTimeout: 120_000, setup: ['./test/setup/storage-worker.ts', './test/setup/zookeeper.ts'] },
   /** The seeded simulator: virtual time, so seconds of work for hours of history. */
   simulation: { testTimeout: 300_000 },
   /** Whatever can be sent, for PORTAL_MQ_FUZZ_SECONDS (30); PORTAL_MQ_FUZZ_SEED replays a round. */
