@@ -19,6 +19,7 @@ export type HelperRequest =
     }
   /** A way to a server that can be cut: not in the test's own process, as a client that closes blocks that until it is answered. */
   | { readonly do: 'link'; readonly target: string }
+  | { readonly do: 'lead'; readonly link: number; readonly target: string }
   | { readonly do: 'cut' | 'sever' | 'hush' | 'mend' | 'unlink'; readonly link: number }
 
 export interface HelperAnswer {
@@ -63,7 +64,8 @@ export async function startHelper(): Promise<Helper> {
     }
     if ('link' in asked) {
       const link = links[asked.link]!
-      if (asked.do === 'unlink') link.close()
+      if (asked.do === 'lead') link.lead(asked.target)
+      else if (asked.do === 'unlink') link.close()
       else link[asked.do]()
       return {}
     }

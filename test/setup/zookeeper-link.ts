@@ -5,19 +5,14 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 export class ZooKeeperLink {
   readonly #sockets = new Set<Socket>()
   readonly #server = createServer((near) => this.#pass(near))
-  readonly #host: string
-  readonly #port: number
+  #host = ''
+  #port = 0
   #state: 'passes' | 'severed' | 'silent' = 'passes'
-
-  private constructor(target: string) {
-    const colon = target.lastIndexOf(':')
-    this.#host = target.slice(0, colon)
-    this.#port = Number(target.slice(colon + 1))
-  }
 
   /** A way to `target` (`host:port`) through this process. */
   static async open(target: string): Promise<ZooKeeperLink> {
-    const link = new ZooKeeperLink(target)
+    const link = new ZooKeeperLink()
+    link.lead(target)
     link.#server.listen(0, '127.0.0.1')
     await once(link.#server, 'listening')
     return link
@@ -25,6 +20,13 @@ export class ZooKeeperLink {
 
   get address(): string {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** New connections lead to `target`. */
+  lead(target: string): void {
+    const colon = target.lastIndexOf(':')
+    this.#host = target.slice(0, colon)
+    this.#port = Number(target.slice(colon + 1))
   }
 
   /** Cuts the connections of this moment; new ones pass. */

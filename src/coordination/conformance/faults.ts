@@ -117,7 +117,7 @@ export function interruptionCases(interrupt: InterruptSession): CoordinationConf
       let undecided = 0
       for (let round = 0; round < 10 * ROUNDS; round++) {
         const adding = documents.change(counterKind, '/counter', ({ count }) => ({ count: count + 1 }))
-        if (round % 5 === 0) void interrupt(store)
+        if (round % 10 === 5) void interrupt(store)
         try {
           if ((await adding)?.changed) added++
         } catch (error) {

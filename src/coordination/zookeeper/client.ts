@@ -47,6 +47,8 @@ export class ZooKeeperClient {
   readonly #native: NativeZooKeeper
   readonly #timers: Timers
   readonly #pending = new Set<(answer: { readonly code: number }) => void>()
+  /** What the package has told and nobody heard yet. */
+  #inbox: (() => void)[] = []
   #isOver = false
   #closing: Promise<void> | undefined
 
@@ -61,14 +63,16 @@ export class ZooKeeperClient {
       // Counts pieces of a large answer: with its default of 10 a slow link ends the session as if it had expired.
       response_counter_limit: 1_000_000_000,
     })
-    this.#native.on('connect', () => void (this.#isOver || events.connected()))
-    this.#native.on('close', (_, code) => {
-      if (this.#isOver) return
+    const on = (event: string, tell: (detail: unknown) => void) => {
+      this.#native.on(event, (_, detail) => this.#deliver(() => void (this.#isOver || tell(detail))))
+    }
+    on('connect', () => events.connected())
+    on('close', (code) => {
       this.#end()
       events.ended(code as number)
     })
     for (const event of ['created', 'changed', 'deleted', 'child']) {
-      this.#native.on(event, (_, path) => void (this.#isOver || events.changed(path as string)))
+      on(event, (path) => events.changed(path as string))
     }
     this.#native.init({})
   }
@@ -143,7 +147,7 @@ export class ZooKeeperClient {
 
   /** Ends the session. What is under way is answered with CLOSING. */
   close(): Promise<void> {
-    // Never from within one of its own callbacks: that can abort the process.
+    // Never from within one of its own callbacks: that can abort the process. It blocks until the server has answered, at most for 1.5 s.
     this.#closing ??= new Promise((resolve) => {
       this.#timers.defer(() => {
         const wasOver = this.#isOver
@@ -167,9 +171,24 @@ export class ZooKeeperClient {
       }
       this.#pending.add(settle)
       const code = send((code, _text, ...results) => {
-        settle(code === OK ? { code, value: pick(...(results as R)) } : { code })
+        const answer: Answer<T> = code === OK ? { code: 0, value: pick(...(results as R)) } : { code }
+        this.#deliver(() => settle(answer))
       })
       if (code < OK) settle({ code })
+    })
+  }
+
+  /**
+   * Tells in the same turn of the event loop, but not from within the package: when it has lost a connection it closes its socket, tells, and only
+   * then takes the socket out of the event loop. A socket that is opened in between gets the same number, and never hears anything.
+   */
+  #deliver(tell: () => void): void {
+    this.#inbox.push(tell)
+    if (this.#inbox.length > 1) return
+    this.#timers.defer(() => {
+      const inbox = this.#inbox
+      this.#inbox = []
+      for (const each of inbox) each()
     })
   }
 

@@ -10,6 +10,9 @@ export const NOT_EMPTY = -111
 export const SESSION_EXPIRED = -112
 export const CLOSING = -116
 
+/** What is no failure of the service: an answer. */
+const ANSWERS: ReadonlySet<number> = new Set([OK, NO_NODE, BAD_VERSION, NODE_EXISTS, NOT_EMPTY])
+
 const BAD_ARGUMENTS = -8
 const NO_AUTH = -102
 /** `close` reports it where calls report -115. */
@@ -24,6 +27,11 @@ const REFUSALS: ReadonlyMap<number, readonly [code: ErrorCode, why: string]> = n
   [AUTH_FAILED, ['UNAUTHENTICATED', 'it refused the user: check `auth`']],
   [AUTH_FAILED_STATE, ['UNAUTHENTICATED', 'it refused the user: check `auth`']],
 ])
+
+/** Whether the call may or may not have been applied. */
+export function isUndecided(code: number): boolean {
+  return failed('', code).code === 'DISCONNECTED' && !ANSWERS.has(code)
+}
 
 /** The error for a code that the caller has no other answer for. DISCONNECTED where nobody can tell what was done. */
 export function failed(what: string, code: number): PortalError {

@@ -2,12 +2,12 @@ import { PortalError } from '../../core/errors.js'
 import type { CreateNodeOptions } from '../coordination.js'
 import { parentPath } from '../paths.js'
 import type { Answer, ZooKeeperClient } from './client.js'
-import { BAD_VERSION, failed, NO_NODE, NODE_EXISTS, OK } from './codes.js'
+import { BAD_VERSION, CLOSING, failed, isUndecided, NO_NODE, NODE_EXISTS, OK } from './codes.js'
 
 /** Each loses its parents to another who removes them at that moment. */
 const MAX_ATTEMPTS = 100
 /** Each ends with a lost connection; the next waits for a new one. */
-const MAX_PROTECTIONS = 10
+const MAX_REPEATS = 10
 /** Bounds what is remembered. */
 const MAX_KNOWN = 10_000
 
@@ -91,20 +91,32 @@ export class NodeMaker {
     const sent = options.sequential ? undefined : this.#client.protect(path)
     const answer = await created
     if (answer.value !== undefined) await this.#protect(answer.value, sent)
+    else if (isUndecided(answer.code)) void this.#protectUndecided(path, options)
     return answer
   }
 
   /** Again after a lost connection: to set it twice does nothing, and an open node must not be left behind. */
   async #protect(path: string, sent: Promise<Answer<void>> | undefined): Promise<void> {
-    let code = CODE_UNKNOWN
-    for (let attempt = 0; attempt < MAX_PROTECTIONS; attempt++) {
-      code = (await (attempt === 0 && sent ? sent : this.#client.protect(path))).code
-      // Set before, or removed by another at once: nothing to do.
-      if (code === OK || code === BAD_VERSION || code === NO_NODE) return
-      if (failed('', code).code !== 'DISCONNECTED') break
-    }
-    throw failed(`close the node ${path} to other users`, code)
+    const answer = await repeated((attempt) => (attempt === 0 && sent) || this.#client.protect(path))
+    // Set before, or removed by another at once: nothing to do.
+    if (answer.code === OK || answer.code === BAD_VERSION || answer.code === NO_NODE) return
+    throw failed(`close the node ${path} to other users`, answer.code)
+  }
+
+  /** The node may be there, and open. Asked for before its maker hears that nobody knows, so before whatever that one asks then. */
+  async #protectUndecided(path: string, { sequential }: CreateNodeOptions): Promise<void> {
+    if (!sequential) return void (await repeated(() => this.#client.protect(path)))
+    const parent = parentPath(path)
+    const names = (await repeated(() => this.#client.children(parent))).value ?? []
+    const candidates = names.map((name) => `${parent}/${name}`).filter((each) => each.startsWith(path))
+    await Promise.all(candidates.map((each) => repeated(() => this.#client.protect(each))))
   }
 }
 
-const CODE_UNKNOWN = -1
+/** What may be done twice, until there is an answer or none can come. */
+async function repeated<T>(call: (attempt: number) => Promise<Answer<T>>): Promise<Answer<T>> {
+  for (let attempt = 0; ; attempt++) {
+    const answer = await call(attempt)
+    if (!isUndecided(answer.code) || answer.code === CLOSING || attempt === MAX_REPEATS) return answer
+  }
+}

@@ -54,6 +54,8 @@ export interface Link {
   /** Passes nothing on, in neither direction, and keeps the connections, until `mend`. */
   hush(): Promise<void>
   mend(): Promise<void>
+  /** New connections lead to another server. */
+  lead(target: string): Promise<void>
 }
 
 export async function openLink(target: string): Promise<Link> {
@@ -62,7 +64,14 @@ export async function openLink(target: string): Promise<Link> {
     return async () => void (await ask({ do: what, link }))
   }
   onTestFinished(act('unlink'))
-  return { address: addresses, cut: act('cut'), sever: act('sever'), hush: act('hush'), mend: act('mend') }
+  return {
+    address: addresses,
+    cut: act('cut'),
+    sever: act('sever'),
+    hush: act('hush'),
+    mend: act('mend'),
+    lead: async (target) => void (await ask({ do: 'lead', link, target })),
+  }
 }
 
 async function ask(request: HelperRequest): Promise<HelperAnswer> {
