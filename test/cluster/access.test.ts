@@ -68,8 +68,9 @@ describeCluster('clusters on one ensemble', () => {
     const alice = await openStore(`${link.address}${shared}/alice`, { ...ALICE, sessionTimeout: 6_000 })
     for (let round = 0; round < 4; round++) {
       const made = Array.from({ length: 50 }, (_, n) => alice.create(`/n/${round}-${n}`, bytes('')))
+      const settled = Promise.allSettled(made)
       await link.cut()
-      await Promise.allSettled(made)
+      await settled
     }
     await textAt(alice, '/n')
     const bob = await openStore(`${server}${shared}`, BOB)
