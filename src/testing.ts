@@ -1,6 +1,6 @@
 /**
  * For tests of what is built on portal-mq, and of adapters: virtual time, a proxy that spoils
- * connections, and the suites that every adapter passes.
+ * connections, ZooKeeper servers to start and kill, and the suites that every adapter passes.
  *
  * @packageDocumentation
  */
@@ -8,6 +8,8 @@ export {
   type CoordinationConformanceCase,
   type CoordinationConformanceOptions,
   coordinationConformance,
+  type ExpireSession,
+  type InterruptSession,
   type OpenCoordination,
 } from './coordination/conformance.js'
 export type * from './coordination/coordination.js'
@@ -28,6 +30,13 @@ export {
   type FaultyRequest,
   faultProxy,
 } from './testing/fault-proxy.js'
+export { findZooKeeper } from './testing/find-zookeeper.js'
+export {
+  type ZooKeeperEnsemble,
+  type ZooKeeperEnsembleOptions,
+  zooKeeperEnsemble,
+} from './testing/zookeeper-ensemble.js'
+export type { ZooKeeperServer } from './testing/zookeeper-server.js'
 export {
   type OpenTransport,
   type TransportConformanceCase,

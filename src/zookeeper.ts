@@ -1,5 +1,5 @@
 /**
- * ZooKeeper: what makes several brokers one cluster. Needs the optional peer `zookeeper`: `npm install zookeeper`.
+ * ZooKeeper: what makes several brokers one cluster.
  *
  * @packageDocumentation
  */

@@ -39,12 +39,9 @@ const ATTEMPTS = 3
  * Starts ZooKeeper servers on free ports of loopback, and waits until they serve: for tests, demos and rehearsals of failures. They are killed
  * when this process ends, however it does. Needs Java and ZooKeeper on this machine (UNSUPPORTED, with what to install), and a POSIX shell.
  *
- * Do not call it, nor `start`, in a process that has a client of `zookeeper()` open: children inherit the client's sockets, and the client
- * then spins after its next reconnect.
- *
  * @example
  * const ensemble = await zooKeeperEnsemble({ servers: 3 })
- * const coordination = zookeeper(`${ensemble.addresses}/test`)   // in another process
+ * const coordination = zookeeper(`${ensemble.addresses}/test`)
  * await (await ensemble.leader())?.kill()
  * await ensemble.close()
  */

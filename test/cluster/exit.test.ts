@@ -15,7 +15,7 @@ describeCluster('a process', () => {
   it('ends by itself once its session is closed, and nothing but its own words was printed', async () => {
     const child = startChild(program, 'close', server + freshRoot())
     expect(await child.ended).toBe(0)
-    expect(child.lines).toEqual([expect.stringMatching(/^open [0-9a-f]+$/)])
+    expect(child.lines).toEqual([expect.stringMatching(/^open 0x[0-9a-f]+$/)])
   })
 
   it('ends by itself once its session is lost', async () => {

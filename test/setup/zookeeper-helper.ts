@@ -17,7 +17,7 @@ export type HelperRequest =
       readonly ensemble: number
       readonly server: number
     }
-  /** A way to a server that can be cut: not in the test's own process, as a client that closes blocks that until it is answered. */
+  /** A way to a server that can be cut: not in the test's own process, whose event loop tests block. */
   | { readonly do: 'link'; readonly target: string }
   | { readonly do: 'lead'; readonly link: number; readonly target: string }
   | { readonly do: 'cut' | 'sever' | 'hush' | 'mend' | 'unlink'; readonly link: number }

@@ -17,7 +17,7 @@ declare module 'vitest' {
  * The cluster's tests run on real ZooKeeper servers. Where Java or ZooKeeper is missing and Debian's packages can be had they are installed, once and
  * said aloud (PORTAL_MQ_INSTALL=0 forbids it); else these tests fail, with the line to run.
  *
- * Servers are started by this process, which has no client of ZooKeeper: the sockets of one would be inherited by them.
+ * Servers are started by this process, which no test blocks or ends.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   if (findZooKeeper() === undefined) {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseConnectionString } from '../../src/coordination/zookeeper/connection-string.js'
-import { loadPackage } from '../../src/coordination/zookeeper/package.js'
+import { parseConnectionString, serverName } from '../../src/coordination/zookeeper/connection-string.js'
 import { resolveServers } from '../../src/coordination/zookeeper/resolve-servers.js'
 import { zookeeper } from '../../src/zookeeper.js'
 
@@ -99,46 +98,15 @@ describe('host names', () => {
 
   it('give all their addresses, each once', async () => {
     const servers = ['zk1', 'zk2'].map((host) => ({ host, port: 2181 }))
-    expect(await resolveServers(servers, find)).toEqual(['10.0.0.1:2181', '[fd00::1]:2181'])
+    expect((await resolveServers(servers, find)).map(serverName)).toEqual(['10.0.0.1:2181', '[fd00::1]:2181'])
   })
 
   it('that lead nowhere are left out while there are others, and named when there are none', async () => {
     const [known, unknown] = ['zk2', 'nowhere'].map((host) => ({ host, port: 2181 }))
-    expect(await resolveServers([unknown!, known!], find)).toEqual(['10.0.0.1:2181'])
+    expect(await resolveServers([unknown!, known!], find)).toEqual([{ host: '10.0.0.1', port: 2181 }])
     await expect(resolveServers([unknown!], find)).rejects.toMatchObject({
       code: 'DISCONNECTED',
       message: expect.stringContaining('nowhere'),
     })
-  })
-})
-
-describe('the package zookeeper', () => {
-  it('that is missing is asked for, with the commands of npm 11, npm 12 and pnpm', async () => {
-    const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
-    const loading = loadPackage(() => Promise.reject(missing))
-    await expect(loading).rejects.toMatchObject({ code: 'UNSUPPORTED', cause: missing })
-    const { message } = (await loading.catch((error: Error) => error)) as Error
-    for (const command of [
-      'npm install zookeeper@7',
-      'npm install-scripts approve zookeeper',
-      'pnpm add zookeeper@7',
-    ]) {
-      expect(message).toContain(command)
-    }
-  })
-
-  it('whose binary is missing is to be built again', async () => {
-    const loading = loadPackage(() => Promise.reject(new Error('No native build was found')))
-    await expect(loading).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
-      message: expect.stringContaining('npm rebuild zookeeper'),
-    })
-  })
-
-  it('is not loaded in a worker thread, which it would abort the process from', async () => {
-    let loads = 0
-    const load = async () => loads++
-    await expect(loadPackage(load, false)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
-    expect(loads).toBe(0)
   })
 })

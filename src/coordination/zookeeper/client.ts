@@ -1,18 +1,29 @@
-import type { Timers } from '../../runtime/runtime.js'
-import { CLOSING, OK } from './codes.js'
-import type { NativeAcl, NativeCallback, NativeConstructor, NativeStat, NativeZooKeeper } from './package.js'
+import type { Clock, Random, Timer, Timers } from '../../runtime/runtime.js'
+import { AUTH_FAILED, CLOSING, CONNECTION_LOSS, OK, SESSION_EXPIRED } from './codes.js'
+import { Connection } from './connection.js'
+import type { ServerAddress } from './connection-string.js'
+import type { JuteReader, JuteWriter } from './jute.js'
+import {
+  CREATOR_ALL,
+  type Credentials,
+  connectFrame,
+  NEW_SESSION,
+  type Node,
+  OPEN,
+  OPERATION,
+  readGranted,
+  readNode,
+  readStat,
+  request,
+  sessionName,
+  writeAcl,
+  XID,
+} from './protocol.js'
 
 /** What came of a call: ZooKeeper's code, and its result if that is OK. */
 export type Answer<T> =
   | { readonly code: 0; readonly value: T }
   | { readonly code: number; readonly value?: undefined }
-
-export interface Node {
-  readonly data: Uint8Array
-  readonly version: number
-  /** The session of an ephemeral node. */
-  readonly owner: string | undefined
-}
 
 export interface ClientEvents {
   /** A session was made, or goes on over a new connection. */
@@ -24,10 +35,22 @@ export interface ClientEvents {
 }
 
 export interface ClientConfig {
-  /** IP addresses with ports, with commas: names would freeze the event loop while they are resolved. */
-  readonly servers: string
+  /** The addresses of this moment; asked for again when all have been tried. */
+  readonly resolve: () => Promise<readonly ServerAddress[]>
   /** Milliseconds. */
   readonly sessionTimeout: number
+  /** `user:password`. What is made is then closed to others. */
+  readonly digest: string | undefined
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+}
+
+export interface CreateOptions {
+  readonly ephemeral?: boolean | undefined
+  readonly sequential?: boolean | undefined
+  /** Open to everybody, whoever this is. */
+  readonly open?: boolean | undefined
 }
 
 const EPHEMERAL = 1
@@ -35,172 +58,282 @@ const SEQUENTIAL = 2
 const ANY_VERSION = -1
 /** Of an ACL that nobody has set: a node's first. */
 const FIRST_ACL = 0
-const NO_DATA = new Uint8Array(0)
-/** All rights for whoever is authenticated on this session, none for others. */
-const CREATOR_ALL: readonly NativeAcl[] = [{ perms: 31, scheme: 'auth', auth: '' }]
+/** The share of the session timeout that one attempt to connect may take, and that a server may be silent: the rest is for another one. */
+const ATTEMPT = 1 / 3
+const SILENCE = 1 / 2
+/** Milliseconds between two rounds over all servers. */
+const ROUND_PAUSE = 100
+/** Milliseconds that the server has to say that it has ended the session. */
+const CLOSE_LIMIT = 1_000
+
+interface Request {
+  readonly xid: number
+  readonly frame: Uint8Array
+  settle(code: number, reader: JuteReader | undefined): void
+}
 
 /**
- * One session, as calls that never reject and come to an end for certain. They are sent at once and in order, and ZooKeeper answers them in
- * that order. Watches are asked for with the plain flag and heard as events: the package's watch functions leak, and abort the process.
+ * One session over as many connections as it takes, by ZooKeeper's own protocol. Calls never reject, and come to an end for certain: they are sent
+ * at once and in order, and answered in that order; those on a connection that is lost are answered with CONNECTION_LOSS, and so are those
+ * that wait when no server can be reached. Something must ask at least once in a third of the session timeout: it sends no pings of its own.
  */
 export class ZooKeeperClient {
-  readonly #native: NativeZooKeeper
-  readonly #timers: Timers
-  readonly #pending = new Set<(answer: { readonly code: number }) => void>()
-  /** What the package has told and nobody heard yet. */
-  #inbox: (() => void)[] = []
+  readonly #config: ClientConfig
+  readonly #events: ClientEvents
+  #session: Credentials = NEW_SESSION
+  #timeout: number
+  #lastZxid = 0n
+  #lastXid = 0
+  /** Addresses of this round that were not tried yet. */
+  #untried: ServerAddress[] = []
+  #connection: Connection | undefined
+  #isConnected = false
+  #sent: Request[] = []
+  #waiting: Request[] = []
+  #heardAt = 0
+  #timer: Timer | undefined
   #isOver = false
   #closing: Promise<void> | undefined
 
-  constructor(Native: NativeConstructor, config: ClientConfig, events: ClientEvents, timers: Timers) {
-    this.#timers = timers
-    this.#native = new Native({
-      connect: config.servers,
-      timeout: config.sessionTimeout,
-      // Quiet: the level is that of the whole process, and its messages go to stdout.
-      debug_level: 0,
-      host_order_deterministic: false,
-      // Counts pieces of a large answer: with its default of 10 a slow link ends the session as if it had expired.
-      response_counter_limit: 1_000_000_000,
-    })
-    const on = (event: string, tell: (detail: unknown) => void) => {
-      this.#native.on(event, (_, detail) => this.#deliver(() => void (this.#isOver || tell(detail))))
-    }
-    on('connect', () => events.connected())
-    on('close', (code) => {
-      this.#end()
-      events.ended(code as number)
-    })
-    for (const event of ['created', 'changed', 'deleted', 'child']) {
-      on(event, (path) => events.changed(path as string))
-    }
-    this.#native.init({})
+  constructor(config: ClientConfig, events: ClientEvents) {
+    this.#config = config
+    this.#events = events
+    this.#timeout = config.sessionTimeout
+    void this.#connect()
   }
 
   get sessionId(): string {
-    return this.#native.client_id
+    return sessionName(this.#session.id)
   }
 
   /** Milliseconds, as granted at the last connect. */
   get timeout(): number {
-    return this.#native.timeout
-  }
-
-  authenticate(scheme: string, credentials: string): Promise<Answer<void>> {
-    return this.#call((done) => this.#native.add_auth(scheme, credentials, done), nothing)
+    return this.#timeout
   }
 
   /** Answered once the server has everything that was committed before the call, at the leader: what is read after it is no old news. */
   sync(path: string): Promise<Answer<void>> {
-    return this.#call((done) => this.#native.a_sync(path, done), nothing)
+    return this.#call(OPERATION.sync, (writer) => writer.text(path), nothing)
   }
 
-  create(path: string, data: Uint8Array, { ephemeral = false, sequential = false }): Promise<Answer<string>> {
-    const flags = (ephemeral ? EPHEMERAL : 0) | (sequential ? SEQUENTIAL : 0)
+  create(path: string, data: Uint8Array, options: CreateOptions): Promise<Answer<string>> {
+    const flags = (options.ephemeral ? EPHEMERAL : 0) | (options.sequential ? SEQUENTIAL : 0)
+    const acl = this.#config.digest === undefined || options.open ? OPEN : CREATOR_ALL
     return this.#call(
-      (done) => this.#native.a_create(path, asBuffer(data), flags, done),
-      (made: string) => made,
+      OPERATION.create,
+      (writer) => writeAcl(writer.text(path).buffer(data), acl).int(flags),
+      (reader) => reader.text(),
     )
   }
 
   get(path: string): Promise<Answer<Node>> {
-    return this.#call(
-      (done) => this.#native.a_get(path, false, done),
-      ({ version, ephemeralOwner }: NativeStat, data: Uint8Array | null) => ({
-        // Copied: the package's Buffer is one whose `slice` shares memory.
-        data: data === null ? NO_DATA : new Uint8Array(data),
-        version,
-        owner: ephemeralOwner === '0' ? undefined : ephemeralOwner,
-      }),
-    )
+    return this.#call(OPERATION.get, (writer) => writer.text(path).boolean(false), readNode)
   }
 
   children(path: string): Promise<Answer<string[]>> {
     return this.#call(
-      (done) => this.#native.a_get_children(path, false, done),
-      (names: string[]) => names,
+      OPERATION.children,
+      (writer) => writer.text(path).boolean(false),
+      (reader) => reader.texts(),
     )
   }
 
   /** The next change of the node, or of its children, comes as an event. Not awaited: what is read after it sees what came before. */
   watch(path: string): void {
-    void this.#call((done) => this.#native.a_exists(path, true, done), nothing)
-    void this.#call((done) => this.#native.a_get_children(path, true, done), nothing)
+    void this.#call(OPERATION.exists, (writer) => writer.text(path).boolean(true), nothing)
+    void this.#call(OPERATION.children, (writer) => writer.text(path).boolean(true), nothing)
   }
 
   /** Resolves to the new version. */
   set(path: string, data: Uint8Array, version: number): Promise<Answer<number>> {
     return this.#call(
-      (done) => this.#native.a_set(path, asBuffer(data), version, done),
-      (stat: NativeStat) => stat.version,
+      OPERATION.set,
+      (writer) => writer.text(path).buffer(data).int(version),
+      (reader) => readStat(reader).version,
     )
   }
 
   delete(path: string, version: number = ANY_VERSION): Promise<Answer<void>> {
-    return this.#call((done) => this.#native.a_delete_(path, version, done), nothing)
+    return this.#call(OPERATION.delete, (writer) => writer.text(path).int(version), nothing)
   }
 
   /** Closes a node to all but this user, unless somebody has set its ACL before: then BAD_VERSION. */
   protect(path: string): Promise<Answer<void>> {
-    return this.#call((done) => this.#native.a_set_acl(path, FIRST_ACL, CREATOR_ALL, done), nothing)
+    return this.#call(
+      OPERATION.setAcl,
+      (writer) => writeAcl(writer.text(path), CREATOR_ALL).int(FIRST_ACL),
+      nothing,
+    )
   }
 
-  /** Ends the session. What is under way is answered with CLOSING. */
+  /** Ends the session, and resolves when the server has done so, or could not be told. What is under way is answered with CLOSING. */
   close(): Promise<void> {
-    // Never from within one of its own callbacks: that can abort the process. It blocks until the server has answered, at most for 1.5 s.
-    this.#closing ??= new Promise((resolve) => {
-      this.#timers.defer(() => {
-        const wasOver = this.#isOver
-        this.#isOver = true
-        if (!wasOver) this.#native.close()
-        this.#end()
-        resolve()
-      })
-    })
+    this.#closing ??= this.#close()
     return this.#closing
   }
 
-  #call<R extends never[], T>(
-    send: (done: NativeCallback) => number,
-    pick: (...results: R) => T,
+  async #close(): Promise<void> {
+    if (this.#isConnected && !this.#isOver) {
+      let timer: Timer | undefined
+      const ended = this.#call(OPERATION.close, (writer) => writer, nothing)
+      this.#isOver = true
+      const limit = new Promise<void>((resolve) => {
+        timer = this.#config.timers.setTimeout(resolve, CLOSE_LIMIT)
+      })
+      await Promise.race([ended, limit])
+      timer?.cancel()
+    }
+    this.#end(CLOSING)
+  }
+
+  #call<T>(
+    operation: number,
+    write: (writer: JuteWriter) => JuteWriter,
+    read: (reader: JuteReader) => T,
   ): Promise<Answer<T>> {
     return new Promise((resolve) => {
       if (this.#isOver) return resolve({ code: CLOSING })
-      const settle = (answer: Answer<T>) => {
-        if (this.#pending.delete(settle)) resolve(answer)
+      this.#lastXid = (this.#lastXid % 0x7fffffff) + 1
+      const xid = this.#lastXid
+      const call: Request = {
+        xid,
+        frame: write(request(xid, operation)).frame(),
+        settle(code, reader) {
+          resolve(code === OK && reader ? { code: OK, value: read(reader) } : { code })
+        },
       }
-      this.#pending.add(settle)
-      const code = send((code, _text, ...results) => {
-        const answer: Answer<T> = code === OK ? { code: 0, value: pick(...(results as R)) } : { code }
-        this.#deliver(() => settle(answer))
-      })
-      if (code < OK) settle({ code })
+      if (this.#isConnected) this.#send(call)
+      else this.#waiting.push(call)
     })
   }
 
-  /**
-   * Tells in the same turn of the event loop, but not from within the package: when it has lost a connection it closes its socket, tells, and only
-   * then takes the socket out of the event loop. A socket that is opened in between gets the same number, and never hears anything.
-   */
-  #deliver(tell: () => void): void {
-    this.#inbox.push(tell)
-    if (this.#inbox.length > 1) return
-    this.#timers.defer(() => {
-      const inbox = this.#inbox
-      this.#inbox = []
-      for (const each of inbox) each()
-    })
+  #send(call: Request): void {
+    this.#sent.push(call)
+    this.#connection?.send(call.frame)
   }
 
-  #end(): void {
+  async #connect(): Promise<void> {
+    if (this.#untried.length === 0) {
+      try {
+        this.#untried = shuffled(await this.#config.resolve(), this.#config.random)
+      } catch {
+        // Names that lead nowhere now may do so later.
+      }
+    }
+    if (this.#isOver) return
+    const address = this.#untried.pop()
+    if (address === undefined) return this.#retry()
+    this.#isConnected = false
+    const connection = new Connection(address, {
+      opened: () => this.#greet(connection),
+      received: (reader) => {
+        this.#heardAt = this.#config.clock.monotonic()
+        if (this.#isConnected) this.#receive(reader)
+        else this.#welcome(reader)
+      },
+      closed: () => this.#lose(connection),
+    })
+    this.#connection = connection
+    this.#heardAt = this.#config.clock.monotonic()
+    this.#guard(connection)
+  }
+
+  #greet(connection: Connection): void {
+    // What the session asks for, not what was granted: another server may grant more.
+    connection.send(connectFrame(this.#session, this.#config.sessionTimeout, this.#lastZxid))
+  }
+
+  #welcome(reader: JuteReader): void {
+    const granted = readGranted(reader)
+    if (granted.timeout <= 0) return this.#endedBy(SESSION_EXPIRED)
+    this.#session = granted
+    this.#timeout = granted.timeout
+    this.#isConnected = true
+    this.#untried = []
+    const { digest } = this.#config
+    if (digest !== undefined) this.#connection?.send(authFrame(digest))
+    for (const call of this.#waiting.splice(0)) this.#send(call)
+    this.#events.connected()
+  }
+
+  #receive(reader: JuteReader): void {
+    const xid = reader.int()
+    const zxid = reader.long()
+    const code = reader.int()
+    if (zxid > this.#lastZxid) this.#lastZxid = zxid
+    if (xid === XID.event) {
+      // type, state
+      reader.skip(2 * 4)
+      const path = reader.text()
+      // In its place among the answers, whose callers hear of them in a microtask, too.
+      queueMicrotask(() => void (this.#isOver || this.#events.changed(path)))
+    } else if (xid === XID.auth) {
+      if (code !== OK) this.#endedBy(AUTH_FAILED)
+    } else {
+      const call = this.#sent[0]
+      if (call?.xid !== xid) throw new Error(`An answer to ${xid}, which was not asked.`)
+      call.settle(code, reader)
+      this.#sent.shift()
+    }
+  }
+
+  /** Takes a server that does not answer for one that is gone. */
+  #guard(connection: Connection): void {
+    const limit = () => this.#timeout * (this.#isConnected ? SILENCE : ATTEMPT)
+    const { clock, timers } = this.#config
+    const isSilent = () => clock.monotonic() - this.#heardAt >= limit()
+    this.#timer?.cancel()
+    this.#timer = timers.setTimeout(
+      () => {
+        if (this.#connection !== connection) return
+        if (!isSilent()) this.#guard(connection)
+        // An answer may have come while the event loop was blocked.
+        else timers.defer(() => void (isSilent() ? connection.close() : this.#guard(connection)))
+      },
+      Math.max(1, limit() - (clock.monotonic() - this.#heardAt)),
+    )
+  }
+
+  #lose(connection: Connection): void {
+    if (this.#connection !== connection) return
+    this.#connection = undefined
+    this.#isConnected = false
+    this.#timer?.cancel()
+    for (const call of this.#sent.splice(0)) call.settle(CONNECTION_LOSS, undefined)
+    if (this.#isOver) return
+    if (this.#untried.length > 0) void this.#connect()
+    else this.#retry()
+  }
+
+  /** All servers were tried: whoever waits hears of it. */
+  #retry(): void {
+    for (const call of this.#waiting.splice(0)) call.settle(CONNECTION_LOSS, undefined)
+    this.#timer?.cancel()
+    this.#timer = this.#config.timers.setTimeout(() => void this.#connect(), ROUND_PAUSE)
+  }
+
+  #endedBy(code: number): void {
+    if (this.#isOver) return
+    this.#end(CLOSING)
+    this.#events.ended(code)
+  }
+
+  #end(code: number): void {
     this.#isOver = true
-    for (const settle of [...this.#pending]) settle({ code: CLOSING })
+    this.#timer?.cancel()
+    for (const call of [...this.#sent.splice(0), ...this.#waiting.splice(0)]) call.settle(code, undefined)
+    this.#connection?.close()
   }
+}
+
+function authFrame(digest: string): Uint8Array {
+  const type = 0
+  return request(XID.auth, OPERATION.auth).int(type).text('digest').text(digest).frame()
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const order = items.map((item) => ({ item, at: random.float() }))
+  return order.sort((a, b) => a.at - b.at).map(({ item }) => item)
 }
 
 function nothing(): void {}
-
-/** The package takes Buffers; it copies what it is given before it returns. */
-function asBuffer(data: Uint8Array): Uint8Array {
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-}

@@ -2,6 +2,7 @@ import { type ErrorCode, PortalError } from '../../core/errors.js'
 
 /** ZooKeeper's result codes, as far as one means something here. */
 export const OK = 0
+export const CONNECTION_LOSS = -4
 export const NO_NODE = -101
 export const BAD_VERSION = -103
 export const NO_CHILDREN_FOR_EPHEMERALS = -108
@@ -10,14 +11,9 @@ export const NOT_EMPTY = -111
 export const SESSION_EXPIRED = -112
 export const CLOSING = -116
 
-/** What is no failure of the service: an answer. */
-const ANSWERS: ReadonlySet<number> = new Set([OK, NO_NODE, BAD_VERSION, NODE_EXISTS, NOT_EMPTY])
-
 const BAD_ARGUMENTS = -8
 const NO_AUTH = -102
-/** `close` reports it where calls report -115. */
-const AUTH_FAILED_STATE = -113
-const AUTH_FAILED = -115
+export const AUTH_FAILED = -115
 
 /** Codes that say for certain that nothing was done. */
 const REFUSALS: ReadonlyMap<number, readonly [code: ErrorCode, why: string]> = new Map([
@@ -25,13 +21,7 @@ const REFUSALS: ReadonlyMap<number, readonly [code: ErrorCode, why: string]> = n
   [NO_CHILDREN_FOR_EPHEMERALS, ['INVALID_ARGUMENT', 'the node above is ephemeral and has no children']],
   [NO_AUTH, ['FORBIDDEN', "the node belongs to another user: give that user's name and password as `auth`"]],
   [AUTH_FAILED, ['UNAUTHENTICATED', 'it refused the user: check `auth`']],
-  [AUTH_FAILED_STATE, ['UNAUTHENTICATED', 'it refused the user: check `auth`']],
 ])
-
-/** Whether the call may or may not have been applied. */
-export function isUndecided(code: number): boolean {
-  return failed('', code).code === 'DISCONNECTED' && !ANSWERS.has(code)
-}
 
 /** The error for a code that the caller has no other answer for. DISCONNECTED where nobody can tell what was done. */
 export function failed(what: string, code: number): PortalError {

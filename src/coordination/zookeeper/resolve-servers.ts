@@ -4,26 +4,23 @@ import { type ServerAddress, serverName } from './connection-string.js'
 
 type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>
 
-/**
- * All IP addresses of all servers. The package would resolve names again and again, and block the event loop while it does. Names that lead
- * nowhere are left out; DISCONNECTED if none leads anywhere.
- */
+/** All IP addresses of all servers. Names that lead nowhere are left out; DISCONNECTED if none leads anywhere. */
 export async function resolveServers(
   servers: readonly ServerAddress[],
   find: Lookup = (host) => lookup(host, { all: true }),
-): Promise<string[]> {
+): Promise<ServerAddress[]> {
   const errors: unknown[] = []
   const found = await Promise.all(
     servers.map(async ({ host, port }) => {
       try {
-        return (await find(host)).map(({ address }) => serverName({ host: address, port }))
+        return (await find(host)).map(({ address }) => ({ host: address, port }))
       } catch (error) {
         errors.push(error)
         return []
       }
     }),
   )
-  const addresses = [...new Set(found.flat())]
+  const addresses = [...new Map(found.flat().map((address) => [serverName(address), address])).values()]
   if (addresses.length > 0) return addresses
   throw new PortalError(
     'DISCONNECTED',

@@ -15,7 +15,7 @@ export async function prepareRoot(
 ): Promise<void> {
   if ((await client.get(root)).code !== OK) {
     for (const path of [...above(root), root]) {
-      const { code } = await client.create(path, NO_DATA, {})
+      const { code } = await client.create(path, NO_DATA, { open: path !== root })
       if (code !== OK && code !== NODE_EXISTS) throw failed(`make the node ${path}`, code)
     }
   }

@@ -20,7 +20,7 @@ const LEASE = 2 / 3
 const PROBES = 6
 
 /**
- * What is known of a session's life. The client says "connected" long after the server has dropped a session, so only this counts: a
+ * What is known of a session's life. That a connection stands says nothing of it, so only this counts: a
  * probe that was answered shows that the server heard of the session at or after the instant of sending; the server drops it no sooner
  * than a timeout after it last heard of it. Two thirds of a timeout it is certainly alive (the lease); after a whole one
  * it must be taken for lost, whatever kept the answers away: the network, the servers, or an event loop that was blocked.

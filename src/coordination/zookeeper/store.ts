@@ -19,8 +19,6 @@ export interface StoreParts {
   readonly session: ZooKeeperSession
   /** The node that is this store's "/". */
   readonly root: string
-  /** Whether what is made is closed to other users. */
-  readonly isProtected: boolean
   readonly timers: Timers
 }
 
@@ -41,11 +39,11 @@ export class ZooKeeperStore implements CoordinationStore {
   #sync: Promise<Answer<void>> | undefined
   #closed: Promise<void> | undefined
 
-  constructor({ client, session, root, isProtected, timers }: StoreParts) {
+  constructor({ client, session, root, timers }: StoreParts) {
     this.#client = client
     this.#session = session
     this.#root = root
-    this.#maker = new NodeMaker(client, root, isProtected)
+    this.#maker = new NodeMaker(client, root)
     this.#timers = timers
     session.lost.addEventListener('abort', () => this.#abandon(), { once: true })
   }

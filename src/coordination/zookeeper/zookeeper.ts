@@ -1,25 +1,28 @@
 import { PortalError } from '../../core/errors.js'
-import type { Clock, Timers } from '../../runtime/runtime.js'
+import type { Runtime } from '../../runtime/runtime.js'
 import { systemRuntime } from '../../runtime/system.js'
 import type { CoordinationAdapter, CoordinationStore } from '../coordination.js'
 import { ZooKeeperClient } from './client.js'
 import { failed, OK, SESSION_EXPIRED } from './codes.js'
-import { type ConnectionTarget, parseConnectionString, serverName } from './connection-string.js'
+import {
+  type ConnectionTarget,
+  parseConnectionString,
+  type ServerAddress,
+  serverName,
+} from './connection-string.js'
 import { type ResolvedZooKeeperOptions, resolveOptions, type ZooKeeperOptions } from './options.js'
-import { loadPackage } from './package.js'
 import { resolveServers } from './resolve-servers.js'
 import { prepareRoot } from './root.js'
 import { ZooKeeperSession } from './session.js'
 import { ZooKeeperStore } from './store.js'
 
 /**
- * Coordination through ZooKeeper: what makes several brokers one cluster. Needs the optional peer `zookeeper`.
+ * Coordination through ZooKeeper: what makes several brokers one cluster.
  *
  * `servers` names the ensemble, and after it the path below which the cluster keeps everything: clusters with different paths do not see
  * each other. The path is made if it is missing. Without a port: 2181; without a path: `/portal-mq`.
  *
- * Throws INVALID_ARGUMENT. Opening then rejects with UNSUPPORTED if the package is missing or cannot be loaded, with the command that mends it;
- * DISCONNECTED, with the addresses that were tried, if there is no session within `connectTimeout`; UNAUTHENTICATED or FORBIDDEN if ZooKeeper
+ * Throws INVALID_ARGUMENT. Opening then rejects with DISCONNECTED, with the addresses that were tried, if there is no session within `connectTimeout`; UNAUTHENTICATED or FORBIDDEN if ZooKeeper
  * refuses the user, or the path belongs to another.
  *
  * @example
@@ -35,8 +38,7 @@ export function zookeeper(servers: string, options: ZooKeeperOptions = {}): Coor
 class Opening {
   readonly #target: ConnectionTarget
   readonly #options: ResolvedZooKeeperOptions
-  readonly #clock: Clock
-  readonly #timers: Timers
+  readonly #runtime: Runtime
   #addresses: readonly string[]
   #client: ZooKeeperClient | undefined
   #store: ZooKeeperStore | undefined
@@ -45,15 +47,10 @@ class Opening {
   #onConnected = () => {}
   #onFailure = (_: PortalError) => {}
 
-  constructor(
-    target: ConnectionTarget,
-    options: ResolvedZooKeeperOptions,
-    runtime: { clock: Clock; timers: Timers },
-  ) {
+  constructor(target: ConnectionTarget, options: ResolvedZooKeeperOptions, runtime: Runtime) {
     this.#target = target
     this.#options = options
-    this.#clock = runtime.clock
-    this.#timers = runtime.timers
+    this.#runtime = runtime
     this.#addresses = target.servers.map(serverName)
   }
 
@@ -65,7 +62,10 @@ class Opening {
         void this.#client?.close()
         reject(error)
       }
-      const timer = this.#timers.setTimeout(() => fail(this.#unreachable()), this.#options.connectTimeout)
+      const timer = this.#runtime.timers.setTimeout(
+        () => fail(this.#unreachable()),
+        this.#options.connectTimeout,
+      )
       this.#onFailure = fail
       this.#open().then((store) => {
         timer.cancel()
@@ -75,52 +75,44 @@ class Opening {
   }
 
   async #open(): Promise<CoordinationStore> {
-    const Native = await loadPackage()
-    this.#addresses = await resolveServers(this.#target.servers)
+    await this.#resolve()
     // A client that nobody waits for would keep the process alive.
     if (this.#isGivenUp) throw this.#unreachable()
     const connected = new Promise<void>((resolve) => {
       this.#onConnected = resolve
     })
-    const config = { servers: this.#addresses.join(','), sessionTimeout: this.#options.sessionTimeout }
+    const { sessionTimeout, digest } = this.#options
+    const { clock, timers, random } = this.#runtime
     // Its events are those of this session: a later one has a client, a store and listeners of its own.
     const client = new ZooKeeperClient(
-      Native,
-      config,
+      { resolve: () => this.#resolve(), sessionTimeout, digest, clock, timers, random },
       {
         connected: () => this.#connected(),
         ended: (code) => this.#ended(code),
         changed: (path) => this.#store?.changed(path),
       },
-      this.#timers,
     )
     this.#client = client
     await connected
     return this.#prepare(client)
   }
 
+  async #resolve(): Promise<readonly ServerAddress[]> {
+    const addresses = await resolveServers(this.#target.servers)
+    this.#addresses = addresses.map(serverName)
+    return addresses
+  }
+
   async #prepare(client: ZooKeeperClient): Promise<CoordinationStore> {
-    const { digest } = this.#options
-    if (digest !== undefined) {
-      const { code } = await client.authenticate('digest', digest)
-      if (code !== OK) throw failed('take the user', code)
-    }
-    const isProtected = digest !== undefined
     const { root } = this.#target
-    await prepareRoot(client, root, isProtected)
+    const { clock, timers } = this.#runtime
+    await prepareRoot(client, root, this.#options.digest !== undefined)
     const probe = async () => (await client.sync(root)).code === OK
-    const aliveAt = this.#clock.monotonic()
+    const aliveAt = clock.monotonic()
     if (!(await probe())) throw this.#unreachable()
-    const session = new ZooKeeperSession({
-      id: client.sessionId,
-      timeout: client.timeout,
-      aliveAt,
-      probe,
-      clock: this.#clock,
-      timers: this.#timers,
-    })
-    this.#session = session
-    this.#store = new ZooKeeperStore({ client, session, root, isProtected, timers: this.#timers })
+    const { sessionId: id, timeout } = client
+    this.#session = new ZooKeeperSession({ id, timeout, aliveAt, probe, clock, timers })
+    this.#store = new ZooKeeperStore({ client, session: this.#session, root, timers })
     return this.#store
   }
 

@@ -6,7 +6,7 @@ const url = inject('zookeeperHelper')
 /** `describe` where there is a ZooKeeper. Where there is none, one test says so, and the others are skipped. */
 export const describeCluster = describe.skipIf(url === '')
 
-/** Servers that a test may stop and kill: all by the process that helps, as this one holds clients. */
+/** Servers that a test may stop and kill: the process that helps does it. */
 export interface Servers {
   readonly addresses: string
   start(server?: number): Promise<void>
