@@ -48,9 +48,10 @@ export class DocumentFolder<T extends object> {
     return this.#known
   }
 
-  /** Reads everything and begins to watch. */
+  /** Reads everything and begins to watch. May be called again after it has failed. */
   async open(): Promise<void> {
-    this.#stopWatching = this.#parts.store.watch(this.#parts.path, () => {
+    if (this.#opened) return
+    this.#stopWatching ??= this.#parts.store.watch(this.#parts.path, () => {
       this.#listTouched = true
       if (this.#opened) this.#refresher.request()
     })

@@ -21,7 +21,10 @@ export interface PeerService {
   /** Batches of a partition that come before its snapshot and are retained: they complete a snapshot. */
   readBatches(request: BatchesRequest, call?: CallOptions): Promise<BatchesResponse>
 
-  /** The controller says what is in force. Of two versions of a document the receiver keeps the higher. */
+  /**
+   * The controller says what is in force. Of two versions of a partition's document the receiver keeps the higher; if that is its own, it
+   * reports it: a report may have gone to a controller that was none any more.
+   */
   update(request: UpdateRequest, call?: CallOptions): Promise<UpdateResponse>
 
   /**

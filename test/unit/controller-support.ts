@@ -24,6 +24,7 @@ import type {
   PeerService,
   UpdateRequest,
 } from '../../src/protocol/peer-service.js'
+import type { Random } from '../../src/runtime/runtime.js'
 import { type VirtualRuntime, virtualRuntime } from '../../src/runtime/virtual.js'
 import { disconnected, openTree } from './coordination-support.js'
 
@@ -152,13 +153,15 @@ export class FakeCluster {
     topicId: string,
     partition: number,
     change: (document: PartitionDocument) => PartitionDocument | undefined,
-    reported = true,
+    reported: Reported = 'at once',
   ): Promise<void> {
     const written = await this.metadata().casPartition(topicId, partition, change)
     if (written === undefined) return
     const { version, ...document } = written
     this.note(paths.partition(topicId, partition), version, document)
-    if (!reported) return
+    if (reported === 'never') return
+    if (reported === 'late')
+      await new Promise<void>((resolve) => void this.runtime.timers.setTimeout(resolve, 500))
     const text = new TextDecoder().decode(encodeDocument(document, { writer: 'leader', nonce: '' }))
     const report = [{ path: paths.partition(topicId, partition), version, text }]
     for (const { controller } of this.brokers.values()) {
@@ -188,6 +191,9 @@ export class FakeCluster {
     }
   }
 }
+
+/** Whether and when the controller hears of a change from the leader. */
+export type Reported = 'at once' | 'late' | 'never'
 
 export interface NewTopic {
   readonly partitions?: number
@@ -357,6 +363,24 @@ const unreachable: PeerService = {
   command: refuse,
   handOver: refuse,
   append: refuse,
+}
+
+/** A store whose reads fail by chance too. */
+export function unreadable(store: CoordinationStore, random: Random, share: number): CoordinationStore {
+  const maybe = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (random.float() < share) throw disconnected()
+    return work()
+  }
+  return {
+    session: store.session,
+    create: (...args) => store.create(...args),
+    compareAndSet: (...args) => store.compareAndSet(...args),
+    delete: (...args) => store.delete(...args),
+    read: (...args) => maybe(() => store.read(...args)),
+    children: (...args) => maybe(() => store.children(...args)),
+    watch: (...args) => store.watch(...args),
+    close: () => store.close(),
+  }
 }
 
 export function documentStore(cluster: FakeCluster): DocumentStore {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type PartitionDocument, paths } from '../../src/coordination/documents.js'
 import { includesReplica, isSame } from '../../src/core/placement/placed-partition.js'
 import { seededRandom } from '../../src/runtime/virtual.js'
-import { FakeCluster } from './controller-support.js'
+import { FakeCluster, type Reported, unreadable } from './controller-support.js'
 import { unreliable } from './coordination-support.js'
 
 const BROKERS = ['b0', 'b1', 'b2', 'b3']
@@ -16,7 +16,7 @@ type Event =
       readonly type: 'inSync'
       readonly partition: number
       readonly broker: number
-      readonly reported: boolean
+      readonly reported: Reported
     }
   | { readonly type: 'rebalance' }
   | { readonly type: 'pass'; readonly milliseconds: number }
@@ -38,7 +38,7 @@ const events: fc.Arbitrary<Event> = fc.oneof(
       type: fc.constant('inSync' as const),
       partition: fc.nat(PARTITIONS - 1),
       broker,
-      reported: fc.boolean(),
+      reported: fc.constantFrom<Reported>('at once', 'late', 'never'),
     }),
   },
   {
@@ -90,7 +90,7 @@ async function changeInSync(
   topicId: string,
   { partition, broker: at, reported }: Extract<Event, { type: 'inSync' }>,
 ): Promise<void> {
-  await cluster.change(
+  const changing = cluster.change(
     topicId,
     partition,
     (document) => {
@@ -110,6 +110,8 @@ async function changeInSync(
     },
     reported,
   )
+  // A late report comes when other things have happened.
+  if (reported !== 'late') await changing
 }
 
 function checkHistory(versions: readonly (PartitionDocument | undefined)[]): void {
@@ -134,7 +136,7 @@ describe('a cluster to which anything happens', () => {
         async (all, seed, share) => {
           const cluster = await FakeCluster.open([], {}, seed)
           const random = seededRandom(seed)
-          if (share > 0) cluster.wrap = (store) => unreliable(store, random, share)
+          if (share > 0) cluster.wrap = (store) => unreadable(unreliable(store, random, share), random, share)
           for (const id of BROKERS) await cluster.start(id)
           const topic = await cluster.createTopic('orders', {
             partitions: PARTITIONS,

@@ -107,6 +107,39 @@ describe('a controller', () => {
     expect(sequences[1]).toBe(sequences[0])
   })
 
+  it('takes no older document for a newer one, whenever it is reported', async () => {
+    const topic = await running()
+    const path = paths.partition(topic.id, 0)
+    const turn = () =>
+      cluster.change(topic.id, 0, (it) => ({ ...it, inSync: [...it.inSync].reverse() }), 'late')
+    const older = turn()
+    await cluster.pass(100)
+    await cluster.change(topic.id, 0, (it) => ({ ...it, inSync: [...it.inSync].reverse() }))
+    await cluster.until(() => living().every((broker) => broker.told(path)?.version === 2))
+    await cluster.result(older)
+    await cluster.pass(500)
+    for (const { updates } of living()) {
+      const versions = updates.flatMap(({ documents }) => documents.filter((it) => it.path === path))
+      expect(versions.map(({ version }) => version)).toEqual([0, 2])
+    }
+  })
+
+  it('leaves nothing behind that runs, once it is closed', async () => {
+    await running({ partitions: 4 })
+    await cluster.brokers.get('b2')!.die()
+    cluster.brokers.get('b3')!.onUpdate = () => {
+      throw disconnected()
+    }
+    await cluster.pass(1_000)
+    for (const { controller, membership } of cluster.brokers.values()) {
+      await cluster.result(controller!.close())
+      await cluster.result(controller!.close())
+      await cluster.result(membership!.close())
+    }
+    await cluster.runtime.settle()
+    expect(cluster.runtime.pendingTimers).toBe(0)
+  })
+
   it('refuses commands and reports elsewhere', async () => {
     await running()
     const other = cluster.brokers.get('b2')!.controller!
