@@ -122,6 +122,9 @@ function checkHistory(versions: readonly (PartitionDocument | undefined)[]): voi
     expect(after.epoch).toBe(before.epoch + (sameLeader ? 0 : 1))
     if (!sameLeader) expect(before.inSync).toContainEqual(after.leader)
     expect(after.inSync).toContainEqual(after.leader)
+    for (const replica of after.inSync) {
+      expect([...after.replicas, ...(after.target ?? [])]).toContainEqual(replica)
+    }
     expect(after.inSync.length).toBeGreaterThanOrEqual(Math.min(MIN_IN_SYNC, before.inSync.length))
   }
 }

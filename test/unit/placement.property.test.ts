@@ -214,6 +214,15 @@ describe('electing a leader', () => {
         const next = nextPlacement(partition, rules) ?? partition
         expect(nextPlacement(next, rules)).toBeUndefined()
         expect(next.epoch - partition.epoch).toBeLessThanOrEqual(1)
+        // Whoever is in sync is a replica, and it never becomes too few.
+        for (const replica of next.inSync) {
+          expect([...next.replicas, ...(next.target ?? [])]).toContainEqual(replica)
+        }
+        expect(next.inSync.length).toBeGreaterThanOrEqual(Math.min(minInSync, partition.inSync.length))
+        for (const list of [next.replicas, next.target ?? []]) {
+          for (const replica of list)
+            expect(list.filter((it) => it.storage === replica.storage)).toHaveLength(1)
+        }
         // Whoever is in sync and still there stays so, but for those that a finished move sends away.
         const kept = partition.inSync.filter((replica) => isAlive(replica, view))
         const finished = partition.target !== undefined && next.target === undefined
@@ -247,10 +256,39 @@ describe('electing a leader', () => {
     const rules = { view, minInSync: 1, isGone: never }
     view.set('b0', { broker: 'b0', storage: 'other', generation: 1 })
     const wiped = nextPlacement(partition!, rules)!
-    expect(wiped).toMatchObject({ epoch: 0, replicas: [{ storage: 'other' }], inSync: [{ storage: 's0' }] })
+    expect(wiped).toMatchObject({
+      epoch: 0,
+      replicas: [{ storage: 's0' }, { storage: 'other' }],
+      inSync: [{ storage: 's0' }],
+    })
     view.set('b0', { broker: 'b0', storage: 's0', generation: 2 })
     const back = nextPlacement(wiped, rules)!
     expect(back).toMatchObject({ epoch: 1, leader: { storage: 's0' }, replicas: [{ storage: 's0' }] })
+  })
+
+  it('names a wiped broker by both its databases for as long as the old one is needed', () => {
+    const view = cluster(3)
+    const [placed] = place(view, 1, 3)
+    const [first, second, third] = placed!.replicas
+    const rules = { view, minInSync: 2, isGone: never }
+    const partition = { ...placed!, inSync: [first!, second!] }
+    const fresh = { broker: second!.broker, storage: 'fresh' }
+    view.set(second!.broker, { ...fresh, generation: 1 })
+    const both = nextPlacement(partition, rules)!
+    expect(both.replicas).toEqual([first, second, fresh, third])
+    expect(both.inSync).toEqual([first, second])
+    // The new one has caught up: the old one is needed no more.
+    const caughtUp = nextPlacement({ ...both, inSync: [first!, second!, fresh] }, rules)!
+    expect(caughtUp.replicas).toEqual([first, fresh, third])
+    expect(caughtUp.inSync).toEqual([first, fresh])
+    // Nothing else is done with it meanwhile.
+    expect(rebalancePlan([both], view)).toEqual([])
+    expect(completionPlan([both], view, () => 3)).toEqual([])
+    // The old one is put back: it has everything.
+    view.set(second!.broker, { ...second!, generation: 9 })
+    view.delete(first!.broker)
+    const back = nextPlacement(both, rules)!
+    expect(back).toMatchObject({ leader: second, epoch: 1, replicas: [first, second, third] })
   })
 
   it('uncleanly takes a replica that is not in sync, alone', () => {
@@ -298,6 +336,28 @@ describe('a move', () => {
     const next = nextPlacement(moving, { view, minInSync: 1, isGone: (broker) => broker === 'gone' })
     expect(next?.target).toBeUndefined()
     expect(next?.replicas).toEqual(partition!.replicas)
+  })
+})
+
+describe('a move that waits for a broker which is gone', () => {
+  it('goes on waiting while what it has brought is needed', () => {
+    const view = cluster(4)
+    const [placed] = place(view, 1, 2)
+    const [leader, other] = placed!.replicas
+    const added = [...view.values()].find(
+      ({ broker }) => !placed!.replicas.some((it) => it.broker === broker),
+    )!
+    const name = { broker: added.broker, storage: added.storage }
+    const gone = { broker: 'gone', storage: 's' }
+    const rules = { view, minInSync: 2, isGone: (broker: string) => broker === 'gone' }
+    // Without the one that the move has brought there would be one in sync: it removes what it has once it is not named.
+    const needed = { ...placed!, target: [leader!, name, gone], inSync: [leader!, name] }
+    expect(nextPlacement(needed, rules)).toBeUndefined()
+    const enough = { ...needed, inSync: [leader!, name, other!] }
+    expect(nextPlacement(enough, rules)).toMatchObject({
+      inSync: [leader, other],
+      replicas: placed!.replicas,
+    })
   })
 })
 

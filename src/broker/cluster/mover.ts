@@ -87,9 +87,10 @@ export class Mover {
     const drained = [...state.brokers.known].flatMap(([broker, { document }]) =>
       document.drained ? broker : [],
     )
-    this.#plan = drainPlan(partitions, state.view, new Set(drained))
     const wanted = (topicId: string) => state.topicOf(topicId)?.config.replicas ?? 0
-    if (this.#plan.length === 0) this.#plan = completionPlan(partitions, state.view, wanted)
+    // First what is in danger; a drain of what is not complete could leave fewer in sync than must be.
+    this.#plan = completionPlan(partitions, state.view, wanted)
+    if (this.#plan.length === 0) this.#plan = drainPlan(partitions, state.view, new Set(drained))
     if (this.#plan.length === 0 && office.rebalancing) this.#plan = rebalancePlan(partitions, state.view)
   }
 
@@ -104,7 +105,7 @@ export class Mover {
       if (!stands || !added.every((replica) => isAlive(replica, state.view))) return undefined
       const moving = { ...document, target }
       // Only another order of the same replicas: done at once.
-      return finishMove(moving) ?? moving
+      return finishMove(moving, state.topicOf(topicId)?.config.minInSync ?? 1) ?? moving
     })
     try {
       const result = await write

@@ -1,5 +1,6 @@
 import { canLead, isAlive, isLed, type MembersView } from './members-view.js'
 import { includesReplica, isSame, nameOf, type PlacedPartition, type Replica } from './placed-partition.js'
+import { isReplaced } from './rename-replicas.js'
 
 /**
  * The partition under a new leader in a new epoch, if it needs one and somebody can. Undefined: its leader lives in the life
@@ -11,7 +12,10 @@ export function electLeader<P extends PlacedPartition>(
   minInSync: number,
 ): P | undefined {
   if (isLed(partition, view)) return undefined
-  const leader = candidates(partition).find((replica) => canLead(replica, view))
+  const { inSync } = partition
+  const leader = everyReplica(partition).find((replica) => {
+    return includesReplica(inSync, replica) && canLead(replica, view)
+  })
   if (leader === undefined) return undefined
   return { ...lead(partition, leader, view), inSync: livingInSync(partition, view, minInSync) }
 }
@@ -33,30 +37,23 @@ export function electUncleanLeader<P extends PlacedPartition>(
 
 /**
  * Those in sync without the dead, but never fewer than `minInSync`, or than there are: what is acknowledged must be on that
- * many. Of the dead, those that are replicas no more are dropped first.
+ * many. Of the dead, those whose brokers have another database by now are dropped first.
  */
 export function livingInSync(
-  { inSync, replicas }: PlacedPartition,
+  { inSync }: PlacedPartition,
   view: MembersView,
   minInSync: number,
 ): readonly Replica[] {
   const dead = inSync.filter((replica) => !isAlive(replica, view))
   const droppable = [
-    ...dead.filter((replica) => !includesReplica(replicas, replica)),
-    ...dead.filter((replica) => includesReplica(replicas, replica)),
+    ...dead.filter((replica) => isReplaced(replica, view)),
+    ...dead.filter((replica) => !isReplaced(replica, view)),
   ]
   const dropped = droppable.slice(0, Math.max(0, inSync.length - minInSync))
   return dropped.length === 0 ? inSync : inSync.filter((replica) => !includesReplica(dropped, replica))
 }
 
-/** All that have every acknowledged message, whatever else they are; in the order of preference. */
-function candidates(partition: PlacedPartition): Replica[] {
-  const listed = everyReplica(partition).filter((replica) => includesReplica(partition.inSync, replica))
-  // In sync, but its broker has another database by now: it can come back.
-  const unlisted = partition.inSync.filter((replica) => !includesReplica(listed, replica))
-  return [...listed, ...unlisted]
-}
-
+/** In the order of preference. */
 function everyReplica({ replicas, target = [] }: PlacedPartition): Replica[] {
   return [...replicas, ...target.filter((replica) => !replicas.some((other) => isSame(other, replica)))]
 }

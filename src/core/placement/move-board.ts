@@ -18,7 +18,7 @@ export interface Slot {
 
 /** Where moves are tried out before any is begun. Partitions that are moving already count as moved, and stay. */
 export class MoveBoard {
-  /** Those that may be moved. */
+  /** Those that may be moved: not while a broker is named in one with two databases. */
   readonly slots: readonly Slot[]
   readonly #view: MembersView
   readonly #hosts: readonly ClusterMember[]
@@ -31,7 +31,7 @@ export class MoveBoard {
     this.#hosts = hostsOf(view)
     this.#load = Workload.of(all)
     this.slots = all
-      .filter(({ target }) => target === undefined)
+      .filter(({ target, replicas }) => target === undefined && countBrokers(replicas) === replicas.length)
       .map((placed) => ({ placed, brokers: placed.replicas.map(({ broker }) => broker) }))
     for (const slot of this.slots) for (const broker of slot.brokers) this.#slotsOf(broker).add(slot)
   }
@@ -150,4 +150,8 @@ export class MoveBoard {
   #member(broker: string): ClusterMember {
     return this.#hosts.find((host) => host.broker === broker) as ClusterMember
   }
+}
+
+export function countBrokers(replicas: readonly Replica[]): number {
+  return new Set(replicas.map(({ broker }) => broker)).size
 }

@@ -1,5 +1,5 @@
 import type { MembersView } from './members-view.js'
-import { type Move, MoveBoard } from './move-board.js'
+import { countBrokers, type Move, MoveBoard } from './move-board.js'
 import type { PlacedPartition } from './placed-partition.js'
 
 /**
@@ -35,7 +35,7 @@ export function completionPlan(
   wanted: (topicId: string) => number,
 ): Move[] {
   const all = [...partitions]
-  if (all.every(({ topicId, replicas }) => replicas.length >= wanted(topicId))) return []
+  if (all.every(({ topicId, replicas }) => countBrokers(replicas) >= wanted(topicId))) return []
   const board = new MoveBoard(all, view)
   for (const slot of board.slots) {
     while (slot.brokers.length < wanted(slot.placed.topicId) && board.extend(slot));
