@@ -1,12 +1,10 @@
 import type { CoordinationStore } from '../../coordination/coordination.js'
 import { decodeDocument } from '../../coordination/document-codec.js'
 import { DocumentStore } from '../../coordination/document-store.js'
-import { brokerKind, partitionKind, paths } from '../../coordination/documents.js'
+import { partitionKind, paths } from '../../coordination/documents.js'
 import type { Office } from '../../coordination/election.js'
 import { Metadata } from '../../coordination/metadata.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
-import { electLeader, electUncleanLeader } from '../../core/placement/elect-leader.js'
-import { isLed } from '../../core/placement/members-view.js'
 import type {
   ClusterCommand,
   CommandResponse,
@@ -18,6 +16,7 @@ import type { Runtime } from '../../runtime/runtime.js'
 import { endAbandonedCreations } from './abandoned-creations.js'
 import { Broadcaster } from './broadcaster.js'
 import { Burial } from './burial.js'
+import { carryOut } from './cluster-commands.js'
 import { ClusterState } from './cluster-state.js'
 import type { ControllerSettings } from './controller-settings.js'
 import { Ending } from './ending.js'
@@ -163,19 +162,13 @@ export class ControllerTerm {
         `The controller ${this.#parts.self.broker} has just been elected and still reads the cluster's documents: try again.`,
       )
     }
-    switch (command.type) {
-      case 'rebalance':
-        await this.#office.setRebalancing(true)
-        return this.#planned()
-      case 'drain':
-        await this.#setDrained(command.broker, true)
-        return this.#planned()
-      case 'undrain':
-        await this.#setDrained(command.broker, undefined)
-        return this.#planned()
-      case 'electUnclean':
-        return this.#electUnclean(command)
-    }
+    return carryOut(command, {
+      documents: this.#documents,
+      state: this.#state,
+      writer: this.#writer,
+      mover: this.#mover,
+      office: this.#office,
+    })
   }
 
   /** Everything that needs to know only who there is: leaders are elected while the rest is still being read. */
@@ -239,49 +232,6 @@ export class ControllerTerm {
     return this.#parts.runtime.clock.monotonic() - since >= this.#parts.settings.moveGrace
   }
 
-  #planned(): CommandResponse {
-    this.#mover.replan()
-    return { type: 'planned', moves: this.#mover.remaining() }
-  }
-
-  async #setDrained(broker: string, drained: true | undefined): Promise<void> {
-    const change = await this.#documents.change(brokerKind, paths.broker(broker), (current) => {
-      return current.drained === drained ? undefined : { ...current, drained }
-    })
-    if (change) return this.#state.brokers.adopt(broker, change)
-    const known = [...this.#state.brokers.known.keys()].join(', ')
-    throw new PortalError(
-      'INVALID_ARGUMENT',
-      `There is no broker ${broker} in this cluster: there are ${known}.`,
-    )
-  }
-
-  async #electUnclean({
-    topicId,
-    partition,
-    broker,
-  }: Extract<ClusterCommand, { type: 'electUnclean' }>): Promise<CommandResponse> {
-    const minInSync = this.#state.topicOf(topicId)?.config.minInSync ?? 1
-    let lost: string[] = []
-    const result = await this.#writer.write(paths.partition(topicId, partition), (document) => {
-      const { view } = this.#state
-      lost = []
-      const clean = electLeader(document, view, minInSync)
-      if (clean) return clean
-      const unclean = isLed(document, view) ? undefined : electUncleanLeader(document, view, broker)
-      if (!unclean) throw cannotElect(topicId, partition, broker)
-      lost = document.inSync.map((replica) => replica.broker)
-      return unclean
-    })
-    const leader = result?.document.leader
-    if (result && leader)
-      return { type: 'elected', leader: leader.broker, epoch: result.document.epoch, lost }
-    throw new PortalError(
-      'TOPIC_NOT_FOUND',
-      `There is no partition ${partition} of the topic with the id ${topicId}.`,
-    )
-  }
-
   /** Does it until it succeeds, or the office is over. */
   async #persist(work: () => Promise<void>): Promise<void> {
     const { timers, random } = this.#parts.runtime
@@ -300,11 +250,4 @@ export class ControllerTerm {
 /** The coordination store is away for now: everything is tried again, and who cannot reach it for long loses the session, which says so. */
 function isUnreachable(error: unknown): boolean {
   return isPortalError(error, 'DISCONNECTED', 'CLOSED')
-}
-
-function cannotElect(topicId: string, partition: number, broker: string | undefined): PortalError {
-  return new PortalError(
-    'NOT_ENOUGH_REPLICAS',
-    `No other replica of partition ${partition} of the topic with the id ${topicId} can be made its leader${broker ? ` on ${broker}` : ''}: none lives, or the leader is well. Start a broker that has one.`,
-  )
 }
