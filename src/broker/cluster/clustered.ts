@@ -173,7 +173,7 @@ export class Clustered implements Standing {
       runtime,
       storage,
       self,
-      cluster: this.clusterId,
+      cluster: () => this.clusterId,
       lagTime: cluster.replicaLag,
       partitions: host,
       hosting,

@@ -17,7 +17,7 @@ const LONGEST_RETRY = 1_000
 export interface FetchLoopHost {
   readonly runtime: Runtime
   readonly storage: Storage
-  readonly cluster: string
+  cluster(): string
   self(): Incarnation
   /** What followers store cannot be trusted, or not read: they stop. */
   stopped(follower: Follower, error: PortalError): void
@@ -50,11 +50,12 @@ export class FetchLoop {
   }
 
   add(follower: Follower): void {
+    if (this.#followers.has(follower)) return
     this.#followers.add(follower)
-    this.#running ??= this.#run()
     // The one under way does not name it.
     this.#request?.abort()
     this.#wake()
+    this.#running ??= this.#run()
   }
 
   delete(follower: Follower): void {
@@ -99,14 +100,14 @@ export class FetchLoop {
   }
 
   async #fetch(asking: readonly Follower[]): Promise<void> {
-    const { runtime, cluster } = this.#host
+    const { runtime } = this.#host
     const request = new AbortController()
     this.#request = request
     const byName = new Map(asking.map((follower) => [nameOf(follower), follower]))
     const epochs = new Map(asking.map((follower) => [follower, follower.epoch]))
     const { results } = await this.#peer.fetch(
       {
-        cluster,
+        cluster: this.#host.cluster(),
         from: this.#host.self(),
         // One that rests is asked for again soon.
         wait: this.#resting.size > 0 ? RETRY : WAIT,
@@ -153,12 +154,12 @@ export class FetchLoop {
 
   /** Beside the others: it may take long. */
   async #install(follower: Follower): Promise<void> {
-    const { cluster, storage, runtime } = this.#host
+    const { storage, runtime } = this.#host
     const { topicId, partition, epoch, log } = follower
     this.#installing.add(follower)
     this.#host.installing(log)
     try {
-      const request = { cluster, from: this.#host.self(), topicId, partition, epoch }
+      const request = { cluster: this.#host.cluster(), from: this.#host.self(), topicId, partition, epoch }
       const source = { peer: this.#peer, request, signal: this.#end.signal }
       const installed = await installSnapshot({ storage, runtime }, log, source)
       if (follower.closed) return

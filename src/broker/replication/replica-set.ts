@@ -16,7 +16,7 @@ export interface ReplicaSetHost
     ReplicaHost,
     'startFollowing' | 'stopFollowing' | 'isDistrusted' | 'distrusted' | 'isRegistered'
   > {
-  readonly cluster: string
+  cluster(): string
   /** Who lives, by broker id. */
   members(): ReadonlyMap<string, MemberDocument>
   connectPeer(url: string): PeerService
@@ -161,12 +161,12 @@ export class ReplicaSet {
   }
 
   #newLoop(member: MemberDocument): FetchLoop {
-    const { runtime, storage, cluster, partitions } = this.#host
+    const { runtime, storage, partitions } = this.#host
     return new FetchLoop(
       {
         runtime,
         storage,
-        cluster,
+        cluster: () => this.#host.cluster(),
         self: () => this.#host.incarnation(),
         stopped: (follower, error) => {
           partitions.emit('error', error)
