@@ -18,6 +18,8 @@ export interface CatalogChanges {
   readonly unnamed: string[]
   readonly partitions: VersionedPartition[]
   readonly tombstones: Tombstone[]
+  /** Newer than what was pushed: the controller does not know them yet. */
+  readonly newer: VersionedPartition[]
 }
 
 interface Known {
@@ -69,7 +71,7 @@ export class Catalog {
     }
     if (term > this.#term) this.#sequence = -1
     this.#term = term
-    const changes: CatalogChanges = { topics: [], unnamed: [], partitions: [], tombstones: [] }
+    const changes: CatalogChanges = { topics: [], unnamed: [], partitions: [], tombstones: [], newer: [] }
     // A late one changes nothing: nodes can be made again, and their versions then begin anew.
     if (sequence < this.#sequence) return changes
     this.#sequence = sequence
@@ -115,7 +117,12 @@ export class Catalog {
     if (text === undefined) return
     const { document } = decodeDocument(partitionKind, path, encoder.encode(text))
     const partition = { ...document, version }
-    if (!this.#buried.has(document.topicId) && this.learn(partition)) changes.partitions.push(partition)
+    if (this.#buried.has(document.topicId)) return
+    if (this.learn(partition)) changes.partitions.push(partition)
+    else {
+      const known = this.#partitions.get(path)!
+      if (known.version > version) changes.newer.push(known)
+    }
   }
 
   #takeTombstone({ path, text }: PushedDocument, changes: CatalogChanges): void {

@@ -124,6 +124,7 @@ export class Clustered implements Standing {
       replicas: () => this.#replicas,
       controller: () => this.#session?.controller,
       took: (documents, controller) => this.#took(documents, controller),
+      report: (document) => this.#reports.add(document),
       learn: (document) => this.#learn(document),
       handOver: (...what) => this.#handOver(...what),
       removeTopic: (topicId, error) => this.#replicas?.removeTopic(topicId, error) ?? Promise.resolve(),

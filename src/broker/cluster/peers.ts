@@ -28,6 +28,8 @@ export interface PeersParts {
   controller(): Controller | undefined
   /** Partition documents came from a controller. */
   took(documents: readonly VersionedPartition[], controller: Incarnation): void
+  /** The controller does not know it yet. */
+  report(document: VersionedPartition): void
   /** A broker wrote a partition's document. */
   learn(document: VersionedPartition): void
   handOver(topicId: string, partition: number, epoch: number, to: Incarnation): Promise<void>
@@ -96,6 +98,7 @@ export function peerService(parts: PeersParts): PeerService {
       )
     }
     parts.took(changes.partitions, request.from)
+    for (const document of changes.newer) parts.report(document)
     await Promise.all(
       changes.tombstones.map(({ topicId, name }) =>
         parts.removeTopic(topicId, new PortalError('TOPIC_NOT_FOUND', `Topic ${name} was deleted.`)),

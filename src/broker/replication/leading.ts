@@ -28,6 +28,8 @@ export interface LeadingHost {
   readonly lagTime: number
   /** Whether this is how the replica is registered now: an earlier life of it counts for nothing (invariant 8). */
   isRegistered(replica: Incarnation): boolean
+  /** Whether its broker lives with another database: this one will not come back soon. */
+  isReplaced(replica: ReplicaName): boolean
   /** Whether the coordination session certainly lives: a leader that is alone in its in-sync set acknowledges only then. */
   sessionHolds(): boolean
   /** Changes the document by compare-and-set; resolves to what is in force then, undefined if it is gone. */
@@ -340,7 +342,10 @@ export class Leading implements Commitment {
     })
     if (kept.length === inSync.length) return
     // Never below the least: those that stay in it are candidates, and nothing is acknowledged without them.
-    for (const replica of inSync) {
+    const candidates = [...inSync].sort(
+      (a, b) => Number(this.#host.isReplaced(a)) - Number(this.#host.isReplaced(b)),
+    )
+    for (const replica of candidates) {
       if (kept.length >= least) break
       if (!isMember(kept, replica)) kept.push(replica)
     }
@@ -353,6 +358,7 @@ export class Leading implements Commitment {
     const joining = this.#others(this.#document).filter((replica) => {
       const progress = this.#progress(replica)
       if (progress === undefined || isMember(inSync, replica)) return false
+      if (!this.#host.isRegistered({ ...replica, generation: progress.generation })) return false
       return mayJoin(progress, this.#committed, this.#epochStart) && !lags(progress, now, this.#host.lagTime)
     })
     if (joining.length > 0) this.#propose([...inSync, ...joining])
@@ -370,7 +376,8 @@ export class Leading implements Commitment {
     try {
       const known = this.#document
       const changed = await this.#host.changeDocument(known, (document) => {
-        if (document.epoch !== epoch) return undefined
+        // What another wrote meanwhile is looked at first: it is proposed anew, or not at all.
+        if (document.epoch !== epoch || !areSame(document.inSync, known.inSync)) return undefined
         return { ...document, inSync: inSync.filter((replica) => isMember(this.#all(document), replica)) }
       })
       if (this.#closed) return
@@ -417,6 +424,10 @@ function keyOf({ broker, storage }: ReplicaName): string {
 
 function isMember(list: readonly ReplicaName[], replica: ReplicaName): boolean {
   return list.some((one) => isSameReplica(one, replica))
+}
+
+function areSame(a: readonly ReplicaName[], b: readonly ReplicaName[]): boolean {
+  return a.length === b.length && a.every((replica, at) => isSameReplica(replica, b[at]!))
 }
 
 /** The entries up to the first hole. */

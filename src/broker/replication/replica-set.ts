@@ -14,7 +14,7 @@ import { notLed, Replica, type ReplicaHost } from './replica.js'
 export interface ReplicaSetHost
   extends Omit<
     ReplicaHost,
-    'startFollowing' | 'stopFollowing' | 'isDistrusted' | 'distrusted' | 'isRegistered'
+    'startFollowing' | 'stopFollowing' | 'isDistrusted' | 'distrusted' | 'isRegistered' | 'isReplaced'
   > {
   cluster(): string
   /** Who lives, by broker id. */
@@ -49,6 +49,10 @@ export class ReplicaSet {
     })
     this.#replicaHost = Object.assign(Object.create(host) as ReplicaSetHost, {
       isRegistered: (replica: Incarnation) => this.#isRegistered(replica),
+      isReplaced: ({ broker, storage }: ReplicaName) => {
+        const member = this.#host.members().get(broker)
+        return member !== undefined && member.storage !== storage
+      },
       startFollowing: (follower: Follower, leader: ReplicaName) => {
         this.#following.set(follower, leader)
         this.#connect(follower, leader)
