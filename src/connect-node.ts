@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events'
 import { crc32 } from 'node:zlib'
 import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './connect.js'
+import { streams } from './connect-streams.js'
 import { systemRuntime } from './runtime/system.js'
-import { openStream } from './transport/http/client/receive-stream.js'
 import type { ClientTls, UndiciSend } from './transport/http/client/undici-send.js'
 
 export type { ClientTls }
@@ -38,7 +38,7 @@ export function connect(
     urls,
     { ...rest, runtime },
     {
-      openStream,
+      streams,
       pack: async (records, compression) => (await loadPacking()).pack(records, compression),
       send: async (request) => (await load()).send(request),
       close: async () => (await carrier)?.close(),

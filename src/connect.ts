@@ -1,13 +1,14 @@
 import { Emitter } from './client/emitter.js'
-import { failover } from './client/failover.js'
+import { type FailoverOptions, failover } from './client/failover.js'
 import { checkOptionNames, describe, durationOption, invalid } from './client/options.js'
 import { PortalError } from './core/errors.js'
 import { type ClientSide, CONNECTION, type Connection, type Logger } from './protocol/connection.js'
+import type { OpenFeed } from './protocol/feed.js'
 import { quietConsole } from './quiet-console.js'
 import type { Runtime } from './runtime/runtime.js'
 import { systemRuntime } from './runtime/system.js'
 import { httpService } from './transport/http/client/http-service.js'
-import type { OpenStream } from './transport/http/client/receive-stream.js'
+import type { OpenStreams } from './transport/http/client/receive-stream.js'
 import type { Pack, Send } from './transport/http/client/send.js'
 
 export interface ConnectOptions {
@@ -33,13 +34,20 @@ export interface ConnectionEvents {
 
 export type ConnectionListeners = { [E in keyof ConnectionEvents]: (payload: ConnectionEvents[E]) => void }
 
+/** What a connection needs so that its consumers listen to streams. It is handed over, so that who cannot use it need not load it. */
+export interface Streams {
+  readonly calls: OpenStreams
+  readonly over: FailoverOptions['stream']
+  readonly feed: OpenFeed
+}
+
 /** What carries the requests of a connection. */
 export interface Carrier {
   readonly send: Send
   close(): Promise<void>
   readonly pack: Pack
   /** Where it hands over pieces as they come. */
-  readonly openStream?: OpenStream | undefined
+  readonly streams?: Streams | undefined
   /** Told of the signal to which every client of the connection listens: Node warns of more than ten listeners. */
   prepare?(closed: AbortSignal): void
 }
@@ -71,7 +79,7 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
       service: httpService(url, {
         send: carrier.send,
         pack: carrier.pack,
-        openStream: carrier.openStream,
+        streams: carrier.streams?.calls,
         clock: runtime.clock,
         timers: runtime.timers,
         headers: authorization,
@@ -82,6 +90,7 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
       runtime,
       closed: this.#closed.signal,
       patience: timeout,
+      stream: carrier.streams?.over,
       onDisconnect: (url, error) => {
         if (!this.emit('disconnect', { url, error })) logger.warn({ url, err: error }, error.message)
       },
@@ -92,7 +101,7 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
     })
     this.#side = {
       service,
-      streams: carrier.openStream !== undefined,
+      feed: carrier.streams?.feed,
       runtime,
       logger,
       closed: this.#closed.signal,

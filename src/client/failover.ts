@@ -1,5 +1,5 @@
 import { abortedError, isPortalError, PortalError } from '../core/errors.js'
-import type { BrokerService, CallOptions, StreamRequest } from '../protocol/service.js'
+import type { BrokerService, CallOptions, RemoteService, StreamService } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { pause, retryDelay } from './backoff.js'
 import { within } from './signals.js'
@@ -7,7 +7,7 @@ import { within } from './signals.js'
 /** One of the addresses under which the broker may be reached. */
 export interface Way {
   readonly url: string
-  readonly service: BrokerService
+  readonly service: RemoteService
 }
 
 export interface FailoverOptions {
@@ -16,6 +16,8 @@ export interface FailoverOptions {
   readonly closed: AbortSignal
   /** Milliseconds that a call waits for a broker that is away before it rejects with DISCONNECTED. */
   readonly patience: number
+  /** Where the ways have streams: opens them over the one that is chosen. */
+  readonly stream?: ((chooser: WayChooser) => StreamService['receiveStream']) | undefined
   /** A broker stopped answering. */
   onDisconnect(url: string, error: PortalError): void
   /** One answers again, after so many milliseconds. */
@@ -30,10 +32,10 @@ const LONGEST_PAUSE = 500
  * sleep, so that a broker that comes back is not met by thousands of knocks. Calls that were under way reject with DISCONNECTED: whether to repeat
  * them is for their callers to say.
  */
-export function failover(ways: readonly Way[], options: FailoverOptions): BrokerService {
+export function failover(ways: readonly Way[], options: FailoverOptions): RemoteService {
   const chooser = new WayChooser(ways, options)
   const wrapped: Record<string, unknown> = {}
-  for (const name of Object.keys(ways[0]!.service) as (keyof BrokerService)[]) {
+  for (const name of Object.keys(ways[0]!.service) as (keyof RemoteService)[]) {
     wrapped[name] = async (request: unknown, call?: CallOptions) => {
       // Methods without a request have their options first.
       const signal = (call ?? (WITHOUT_REQUEST.has(name) ? (request as CallOptions | undefined) : undefined))
@@ -46,15 +48,8 @@ export function failover(ways: readonly Way[], options: FailoverOptions): Broker
       }
     }
   }
-  wrapped.receiveStream = async function* (request: StreamRequest, call?: CallOptions) {
-    const way = chooser.isAway ? await chooser.whenBack(call?.signal) : chooser.current
-    try {
-      yield* way.service.receiveStream(request, call)
-    } catch (error) {
-      throw chooser.heard(way, error)
-    }
-  }
-  return wrapped as unknown as BrokerService
+  if (options.stream !== undefined) wrapped.receiveStream = options.stream(chooser)
+  return wrapped as unknown as RemoteService
 }
 
 const WITHOUT_REQUEST: ReadonlySet<keyof BrokerService> = new Set([
@@ -64,7 +59,8 @@ const WITHOUT_REQUEST: ReadonlySet<keyof BrokerService> = new Set([
   'checkReady',
 ] as const)
 
-class WayChooser {
+/** Knows which way is taken. */
+export class WayChooser {
   readonly #ways: readonly Way[]
   readonly #options: FailoverOptions
   #at = 0

@@ -1,5 +1,6 @@
 import type { Runtime } from '../runtime/runtime.js'
-import type { BrokerService } from './service.js'
+import type { OpenFeed } from './feed.js'
+import type { BrokerService, RemoteService } from './service.js'
 
 /** The key under which a broker or a remote connection shows its client side. Stable across copies of the package. */
 export const CONNECTION = Symbol.for('portal-mq.connection')
@@ -19,9 +20,9 @@ export interface Connection {
 
 /** What a client class needs of whatever it talks to. */
 export interface ClientSide {
-  readonly service: BrokerService
-  /** Whether consumers had better listen to a stream than ask again and again: answers come from elsewhere. */
-  readonly streams?: boolean | undefined
+  readonly service: RemoteService
+  /** How consumers are brought messages, if not by one receive after the other: answers that come from elsewhere had better come as a stream. */
+  readonly feed?: OpenFeed | undefined
   readonly runtime: Runtime
   /** Where warnings and failures that nobody awaits go. */
   readonly logger: Logger

@@ -96,6 +96,12 @@ export interface BrokerService {
   releaseLock(request: LockName, call?: CallOptions): Promise<void>
 }
 
+/** The calls of a stream of answers. */
+export type StreamService = Pick<BrokerService, 'receiveStream' | 'addCredit' | 'endStream'>
+
+/** A broker as its clients see it: not every carrier has streams. */
+export type RemoteService = Omit<BrokerService, keyof StreamService> & Partial<StreamService>
+
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** It was passed on by another broker: whoever does not lead what it names says NOT_LEADER and passes it on to nobody. */

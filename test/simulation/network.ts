@@ -1,6 +1,6 @@
 import type { Carrier } from '../../src/connect.js'
+import { streams as httpStreams } from '../../src/connect-streams.js'
 import { PortalError } from '../../src/core/errors.js'
-import { openStream } from '../../src/transport/http/client/receive-stream.js'
 import type { SendRequest, SendResponse } from '../../src/transport/http/client/send.js'
 import type { HttpRequest, HttpResponse } from '../../src/transport/http/exchange.js'
 import { IMPOSSIBLE, type LinkFaults, type Reachable } from './link.js'
@@ -77,7 +77,7 @@ export class Network {
       }
     }
     return {
-      carrier: { send, pack, openStream: streams ? openStream : undefined, close: async () => {} },
+      carrier: { send, pack, streams: streams ? httpStreams : undefined, close: async () => {} },
       die,
     }
   }

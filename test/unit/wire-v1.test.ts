@@ -4,6 +4,7 @@ import type { BrokerService } from '../../src/protocol/service.js'
 import { WIRE_TYPE, WIRE_VERSION } from '../../src/protocol/wire/wire.js'
 import { systemRuntime } from '../../src/runtime/system.js'
 import { httpService } from '../../src/transport/http/client/http-service.js'
+import { openStreams } from '../../src/transport/http/client/receive-stream.js'
 import type { Send, SendResponse } from '../../src/transport/http/client/send.js'
 import { type UndiciSend, undiciSend } from '../../src/transport/http/client/undici-send.js'
 import { http } from '../../src/transport/http/http.js'
@@ -68,6 +69,7 @@ async function callWith({ call, request }: Recorded, send: Send): Promise<unknow
     clock,
     timers,
     pack,
+    streams: openStreams,
     headers: () => ({}),
     timeout: 1_000,
   })

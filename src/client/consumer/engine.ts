@@ -1,6 +1,7 @@
 import type { PortalError } from '../../core/errors.js'
 import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
+import type { Session, Wanted } from '../../protocol/feed.js'
 import type { HeldToken, ReceiveRequest, ReceiveResponse, SettleOutcome } from '../../protocol/service.js'
 import type { Timers } from '../../runtime/runtime.js'
 import { closedReason } from '../client-side.js'
@@ -10,7 +11,7 @@ import { type KeptHoldings, LeaseKeeper } from './lease-keeper.js'
 import { leaseLost } from './lease-lost.js'
 import { Message } from './message.js'
 import type { ResolvedConsumerOptions } from './options.js'
-import { type Session, Sessions } from './session.js'
+import { Sessions } from './session.js'
 import { Settler } from './settler.js'
 import { MOST_BYTES, PrefetchWindow } from './window.js'
 
@@ -239,7 +240,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
     return this.#fetcher.survives(session, error)
   }
 
-  wanted(outstanding: number): { readonly messages: number; readonly bytes: number } | undefined {
+  wanted(outstanding: number): Wanted | undefined {
     if (this.#streams === 0 || this.ending.aborted || this.#failure !== undefined) return undefined
     const messages = this.#window.room(this.#buffered + this.#inHand + outstanding, this.#buffered)
     const bytes = MOST_BYTES - this.#heldBytes

@@ -1,12 +1,12 @@
-import { isPortalError, type PortalError } from '../../core/errors.js'
+import type { PortalError } from '../../core/errors.js'
 import type { ClientSide } from '../../protocol/connection.js'
+import type { BasicRequest, Fed, Feed, Session, Wanted } from '../../protocol/feed.js'
 import type { HeldToken, ReceiveRequest, ReceiveResponse, StreamCredit } from '../../protocol/service.js'
-import { randomId, type Timer } from '../../runtime/runtime.js'
-import { retryDelay, untilItSucceeds } from '../backoff.js'
+import type { Timer } from '../../runtime/runtime.js'
+import { retryDelay } from '../backoff.js'
 import { asPortalError } from '../client-side.js'
 import type { ResolvedConsumerOptions } from './options.js'
-import type { Session, Sessions } from './session.js'
-import { ConsumerStream } from './stream.js'
+import type { Sessions } from './session.js'
 
 /** What a fetcher asks of the consumer that it brings messages to, and tells it. */
 export interface FetchingConsumer {
@@ -16,7 +16,7 @@ export interface FetchingConsumer {
   /** Aborts when no more is received. */
   readonly ending: AbortSignal
   /** How many messages, and bytes, there is room for when `outstanding` are on their way; undefined: nobody wants any. */
-  wanted(outstanding: number): { readonly messages: number; readonly bytes: number } | undefined
+  wanted(outstanding: number): Wanted | undefined
   /** The leases whose messages wait, are in hand, or are about to be settled. */
   heldTokens(session: Session): HeldToken[]
   /** Takes what was leased; returns how many messages came. `all`: it was as much as was asked for. */
@@ -30,79 +30,67 @@ export interface FetchingConsumer {
 }
 
 /**
- * Asks the broker for messages: one receive after the other, or a stream that is allowed more and more. It joins the group first, tries again
- * after failures, and makes good what a lost answer granted.
+ * Asks the broker for messages: one receive after the other, if the connection has no feed that does it otherwise. It joins the group first, tries
+ * again after failures, and makes good what a lost answer granted.
  */
-export class Fetcher {
+export class Fetcher implements Fed {
+  readonly side: ClientSide
   readonly #consumer: FetchingConsumer
   #receiving: AbortController | undefined
-  /** Instead of one receive after the other, where there are streams. */
-  #stream: ConsumerStream | undefined
+  readonly #feed: Feed | undefined
   #joining = false
   #retry: Timer | undefined
   #failures = 0
-  /** Receives under way, of loops and of single messages. */
+  /** Requests under way, of loops and of single messages. */
   #receives = 0
-  /** A receive has failed or was given up: it may have granted what nobody knows of. */
+  /** One has failed or was given up: it may have granted what nobody knows of. */
   #answerLost = false
 
   constructor(consumer: FetchingConsumer) {
     this.#consumer = consumer
+    this.side = consumer.side
+    this.#feed = this.side.feed?.(this)
   }
 
-  /** Before a turn's settlements go out: a stream is allowed what there is room for, so that they can carry it. */
+  /** Before a turn's settlements go out. */
   prepare(): void {
-    if (!this.#consumer.side.streams || this.#isWaiting) return
-    const stream = this.#stream
-    // One that ends may still bring something.
-    if (stream?.controller.signal.aborted) return
-    const wanted = this.#consumer.wanted(stream?.outstanding ?? 0)
-    if (wanted === undefined) return
-    if (stream !== undefined) return stream.allow(wanted.messages, wanted.bytes)
-    const session = this.#session()
-    if (session === undefined) return
-    const opened = new ConsumerStream(randomId(this.#consumer.side.runtime.random))
-    opened.allow(wanted.messages, wanted.bytes)
-    this.#stream = opened
-    void this.#listen(opened, session)
+    this.#feed?.prepare()
   }
 
-  /** Credit for the next settlements to carry; a stream that is not open yet has its own. */
-  readonly takeCredit = (): StreamCredit | undefined =>
-    this.#stream?.isOpen ? this.#stream.takeCredit() : undefined
+  /** What the settlements are to carry. */
+  readonly takeCredit = (): StreamCredit | undefined => this.#feed?.takeCredit()
 
   /** After a turn's settlements have gone out: they made room, and the request for more rides in the same commit. */
   fetch(): void {
-    if (this.#consumer.side.streams) return this.#tellCredit()
-    if (this.#receiving !== undefined || this.#isWaiting) return
-    const wanted = this.#consumer.wanted(0)
-    const session = wanted && this.#session()
+    if (this.#feed !== undefined) return this.#feed.fetch()
+    if (this.#receiving !== undefined) return
+    const wanted = this.wanted(0)
+    const session = wanted && this.session()
     if (session !== undefined) this.#receive(session, wanted!.messages, Math.floor(wanted!.bytes))
   }
 
   /** Nobody wants messages any more: what is on its way still comes. */
   stop(): void {
     this.#receiving?.abort()
-    this.#stream?.controller.abort()
+    this.#feed?.stop()
     this.#retry?.cancel()
     this.#retry = undefined
   }
 
-  /** Asks the broker once. After one that failed, and while no other receive is under way, it says what is held. */
+  /** Asks the broker once. */
   async receive(
     session: Session,
     wanted: Pick<ReceiveRequest, 'maxMessages' | 'maxBytes' | 'wait'>,
     signal: AbortSignal,
   ): Promise<ReceiveResponse> {
-    const request = { ...this.#request(session), held: this.#recover(session), ...wanted }
-    this.#receives++
+    const request = { ...this.begin(session), ...wanted }
+    let answerLost = true
     try {
-      return await this.#consumer.side.service.receive(request, { signal })
-    } catch (error) {
-      this.#answerLost = true
-      throw error
+      const response = await this.side.service.receive(request, { signal })
+      answerLost = false
+      return response
     } finally {
-      this.#receives--
+      this.end(answerLost)
     }
   }
 
@@ -119,90 +107,37 @@ export class Fetcher {
     return error.retriable
   }
 
-  // Receives -----------------------------------------------------------------------------------------------------------
-
   #receive(session: Session, maxMessages: number, maxBytes: number): void {
     const controller = new AbortController()
     this.#receiving = controller
     this.receive(session, { maxMessages, maxBytes }, controller.signal).then(
       (response) => {
         this.#receiving = undefined
-        this.#failures = 0
-        this.#consumer.arrived(session, response, (count) => count >= maxMessages)
+        this.arrived(session, response, (count) => count >= maxMessages)
       },
       (thrown: unknown) => {
         this.#receiving = undefined
-        if (controller.signal.aborted) this.#consumer.wantTurn()
-        else this.#tryAgain(session, asPortalError(thrown))
+        if (controller.signal.aborted) this.wantTurn()
+        else this.failed(session, thrown)
       },
     )
   }
 
-  #request(session: Session) {
-    const { group, consumerId, lease } = this.#consumer.options
-    return { topicId: session.topicId, group, generation: session.generation, consumer: consumerId, lease }
+  // What a feed asks ---------------------------------------------------------------------------------------------------
+
+  /** Nothing while a failure is waited out or the group is joined. */
+  wanted(outstanding: number): Wanted | undefined {
+    return this.#retry !== undefined || this.#joining ? undefined : this.#consumer.wanted(outstanding)
   }
 
-  // Streams ------------------------------------------------------------------------------------------------------------
-
-  /** What no settlement carried goes by itself, until it has arrived or the stream is gone. */
-  #tellCredit(): void {
-    const stream = this.#stream
-    const credit = this.takeCredit()
-    if (stream === undefined || credit === undefined) return
-    const { runtime, service } = this.#consumer.side
-    const { signal } = stream.controller
-    const tell = () => service.addCredit(credit, { signal })
-    untilItSucceeds(runtime, Number.POSITIVE_INFINITY, signal, tell).catch(() => {
-      // The stream itself says what is wrong.
-    })
-  }
-
-  async #listen(stream: ConsumerStream, session: Session): Promise<void> {
-    const { signal } = stream.controller
-    const request = {
-      ...this.#request(session),
-      held: this.#recover(session),
-      stream: stream.id,
-      credit: stream.takeCredit()!,
-    }
-    let failure: unknown
-    let answers = 0
-    this.#receives++
-    try {
-      for await (const response of this.#consumer.side.service.receiveStream(request, { signal })) {
-        this.#failures = 0
-        answers++
-        const all = (count: number) => count > 0 && stream.outstanding <= count
-        stream.arrived(response, this.#consumer.arrived(session, response, all))
-      }
-    } catch (error) {
-      failure = error
-    }
-    this.#receives--
-    // Its first answer says that it is open: what is held was compared by the second.
-    if (failure !== undefined || (request.held !== undefined && answers < 2)) this.#answerLost = true
-    stream.controller.abort()
-    this.#stream = undefined
-    if (failure === undefined || isPortalError(failure, 'ABORTED')) this.#consumer.wantTurn()
-    else this.#tryAgain(session, asPortalError(failure))
-  }
-
-  // Failures -----------------------------------------------------------------------------------------------------------
-
-  get #isWaiting(): boolean {
-    return this.#retry !== undefined || this.#joining
-  }
-
-  /** The session, or undefined while it is joined. */
-  #session(): Session | undefined {
+  session(): Session | undefined {
     const { sessions } = this.#consumer
     if (sessions.current !== undefined) return sessions.current
     this.#joining = true
     sessions.join().then(
       () => {
         this.#joining = false
-        this.#consumer.wantTurn()
+        this.wantTurn()
       },
       (error: unknown) => {
         this.#joining = false
@@ -212,25 +147,46 @@ export class Fetcher {
     return undefined
   }
 
-  /** What is held, for the broker to compare, if an answer was lost and no other is on its way. */
-  #recover(session: Session): HeldToken[] | undefined {
-    if (!this.#answerLost || this.#receives > 0) return undefined
-    this.#answerLost = false
-    return this.#consumer.heldTokens(session)
+  /** After an answer was lost, and while no other is on its way, it says what is held, for the broker to compare. */
+  begin(session: Session): BasicRequest {
+    const { group, consumerId, lease } = this.#consumer.options
+    const { topicId, generation } = session
+    let held: HeldToken[] | undefined
+    if (this.#answerLost && this.#receives === 0) {
+      this.#answerLost = false
+      held = this.#consumer.heldTokens(session)
+    }
+    this.#receives++
+    return { topicId, group, generation, consumer: consumerId, lease, held }
   }
 
-  #tryAgain(session: Session, error: PortalError): void {
+  end(answerLost: boolean): void {
+    this.#receives--
+    this.#answerLost ||= answerLost
+  }
+
+  arrived(session: Session, response: ReceiveResponse, all: (count: number) => boolean): number {
+    this.#failures = 0
+    return this.#consumer.arrived(session, response, all)
+  }
+
+  failed(session: Session, thrown: unknown): void {
+    const error = asPortalError(thrown)
     if (!this.survives(session, error)) return this.#consumer.broke(error)
     // The group was moved: join it again at once, but do not run in circles.
     this.#failures++
-    if (!error.retriable && this.#failures === 1) return this.#consumer.wantTurn()
-    const { timers, random } = this.#consumer.side.runtime
+    if (!error.retriable && this.#failures === 1) return this.wantTurn()
+    const { timers, random } = this.side.runtime
     this.#retry = timers.setTimeout(
       () => {
         this.#retry = undefined
-        this.#consumer.wantTurn()
+        this.wantTurn()
       },
       retryDelay(this.#failures, random),
     )
+  }
+
+  wantTurn(): void {
+    this.#consumer.wantTurn()
   }
 }

@@ -1,7 +1,7 @@
 import { RecordBatchView } from '../../core/record-batch-view.js'
+import type { Session } from '../../protocol/feed.js'
 import type { DeliveredBatch, LeaseToken, SettleOutcome } from '../../protocol/service.js'
 import { contains } from './ranges.js'
-import type { Session } from './session.js'
 
 /** What became of a message that was leased. */
 export const State = {

@@ -1,5 +1,6 @@
 import { isPortalError } from '../../core/errors.js'
 import type { ClientSide } from '../../protocol/connection.js'
+import type { Session } from '../../protocol/feed.js'
 import type { TopicRoute } from '../../protocol/service.js'
 import { pause, retryDelay } from '../backoff.js'
 import { asPortalError } from '../client-side.js'
@@ -7,13 +8,6 @@ import type { ResolvedConsumerOptions } from './options.js'
 
 /** Milliseconds after which waiting for a topic is worth a warning. */
 const WARN_AFTER = 5_000
-
-/** A consumer's place in one generation of its group. */
-export interface Session {
-  readonly topic: string
-  readonly topicId: string
-  readonly generation: number
-}
 
 /** Finds the topic, joins the group, and joins again when the group has moved. */
 export class Sessions {

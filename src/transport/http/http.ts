@@ -4,7 +4,7 @@ import type { Listener, Transport } from '../transport.js'
 import { createAdmission } from './admission.js'
 import { httpService } from './client/http-service.js'
 import { peerClient } from './client/peer-client.js'
-import { openStream } from './client/receive-stream.js'
+import { openStreams } from './client/receive-stream.js'
 import type { Send } from './client/send.js'
 import { type UndiciSend, undiciSend } from './client/undici-send.js'
 import { FORWARDED_HEADER, SECRET_HEADER } from './cluster.js'
@@ -42,7 +42,7 @@ export function http(options: HttpOptions): Transport {
     httpService(address, {
       send,
       pack,
-      openStream,
+      streams: openStreams,
       clock: runtime.clock,
       timers: runtime.timers,
       headers,

@@ -7,6 +7,7 @@ import type {
   Position,
   ProduceBatch,
   ProduceResult,
+  RemoteService,
 } from '../../../protocol/service.js'
 import {
   COMPRESSIONS,
@@ -21,7 +22,7 @@ import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
 import type { Clock, Timer, Timers } from '../../../runtime/runtime.js'
 import { asSeenFromHere } from '../../elsewhere.js'
 import { problemOf, unreachable } from './no-answer.js'
-import type { OpenStream } from './receive-stream.js'
+import type { OpenStreams } from './receive-stream.js'
 import type { Pack, Pieces, Send } from './send.js'
 
 export interface HttpServiceOptions {
@@ -29,8 +30,8 @@ export interface HttpServiceOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly pack: Pack
-  /** Where the carrier hands over pieces as they come. */
-  readonly openStream?: OpenStream | undefined
+  /** Adds the calls of streams, where the carrier hands over pieces as they come. */
+  readonly streams?: OpenStreams | undefined
   /** Sent with every request. */
   readonly headers: () => Readonly<Record<string, string>>
   /** Milliseconds without an answer, beyond what the call itself waits, after which the broker counts as gone. */
@@ -42,8 +43,6 @@ export interface HttpServiceOptions {
  * noticed before the leases end that it may have brought.
  */
 const WAIT = 15_000
-/** How long a stream may be silent: the server says something more often (ms). */
-const HEARTBEAT = 15_000
 /** How long the answer to a receive that was ended is awaited (ms). */
 const PATIENCE = 2_000
 
@@ -56,7 +55,12 @@ const utf8 = new TextDecoder()
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
 /** A broker at the other end of a network. `url`: its own, or that of a path below which something else passes requests on to it. */
-export function httpService(url: string, options: HttpServiceOptions): BrokerService {
+export function httpService(
+  url: string,
+  options: HttpServiceOptions & { readonly streams: OpenStreams },
+): BrokerService
+export function httpService(url: string, options: HttpServiceOptions): RemoteService
+export function httpService(url: string, options: HttpServiceOptions): RemoteService {
   const { send, clock, timers, timeout } = options
   const { origin, pathname } = new URL(url)
   const prefix = pathname.replace(/\/+$/, '')
@@ -136,10 +140,22 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
   const topic = (name: string) => `/topics/${encodeURIComponent(name)}`
   const group = (name: { readonly topic: string; readonly group: string }) =>
     `${topic(name.topic)}/groups/${encodeURIComponent(name.group)}`
+  const groupOf = (request: { readonly topicId: string; readonly group: string }) =>
+    group({ topic: `~${request.topicId}`, group: request.group })
   const lock = (name: string, token?: number) =>
     `/locks/${encodeURIComponent(name)}${token === undefined ? '' : `/${token}`}`
 
+  const endReceive: RemoteService['endReceive'] = ({ consumer, id, ...request }, call) =>
+    ask('DELETE', `${groupOf(request)}/receives/${encodeURIComponent(consumer)}/${id}`, undefined, call)
+
   return {
+    ...options.streams?.({
+      timers,
+      ask,
+      post: (path, body, call, silence, onPiece) => exchange('POST', path, body, call, silence, onPiece),
+      groupOf,
+      translate: (error) => asSeenFromHere(url, error.code, error.message, error.retriable),
+    }),
     async produce({ acks, batches, compression }, call) {
       const packed =
         compression === undefined
@@ -152,7 +168,7 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
     joinGroup: async ({ from, settings, create, ...name }, call) =>
       ask('PUT', group(name), { ...settings, from: from && toText(from), create }, call),
     async receive(request, { signal, forwarded } = {}) {
-      const path = group({ topic: `~${request.topicId}`, group: request.group })
+      const path = groupOf(request)
       const id = ++receives
       let { held } = request
       const once = async (wait: number) => {
@@ -174,8 +190,7 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
       const end = (): void => {
         const giveUp = () => cut.abort(signal?.reason)
         patience = timers.setTimeout(giveUp, PATIENCE)
-        const own = `${path}/receives/${encodeURIComponent(request.consumer)}/${id}`
-        ask('DELETE', own, undefined, { forwarded }).catch(giveUp)
+        endReceive({ ...request, id }, { forwarded }).catch(giveUp)
       }
       signal?.addEventListener('abort', end, { once: true })
       try {
@@ -186,29 +201,9 @@ export function httpService(url: string, options: HttpServiceOptions): BrokerSer
         patience?.cancel()
       }
     },
-    receiveStream(request, call) {
-      if (options.openStream === undefined)
-        throw new PortalError('UNSUPPORTED', 'This connection carries no streams.')
-      const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/stream`
-      return options.openStream(request, call?.signal, {
-        timers,
-        post: (body, onPiece, signal) =>
-          exchange('POST', path, body, { ...call, signal }, HEARTBEAT, onPiece),
-        end: () => ask('DELETE', `/streams/${request.stream}`),
-        translate: (error) => asSeenFromHere(url, error.code, error.message, error.retriable),
-      })
-    },
-    addCredit: ({ stream, ...credit }, call) => ask('PUT', `/streams/${stream}/credit`, credit, call),
-    endStream: ({ stream }, call) => ask('DELETE', `/streams/${stream}`, undefined, call),
-    endReceive: ({ topicId, group: name, consumer, id }, call) =>
-      ask(
-        'DELETE',
-        `${group({ topic: `~${topicId}`, group: name })}/receives/${encodeURIComponent(consumer)}/${id}`,
-        undefined,
-        call,
-      ),
+    endReceive,
     async settle(request, call) {
-      const path = `${group({ topic: `~${request.topicId}`, group: request.group })}/settle`
+      const path = `${groupOf(request)}/settle`
       return decode(decodeSettleResponse, await exchange('POST', path, encodeSettleRequest(request), call))
     },
     read({ topicId, partition, offset, maxBytes, wait = 0 }, call) {

@@ -1,5 +1,5 @@
 import { abortedError, type PortalError } from '../../../core/errors.js'
-import type { ReceiveResponse, StreamRequest } from '../../../protocol/service.js'
+import type { CallOptions, ReceiveResponse, StreamRequest, StreamService } from '../../../protocol/service.js'
 import { encodeStreamRequest, FrameReader } from '../../../protocol/wire/stream.js'
 import type { Timer, Timers } from '../../../runtime/runtime.js'
 import type { Pieces } from './send.js'
@@ -7,29 +7,45 @@ import type { Pieces } from './send.js'
 /** How long a stream that was ended may still take to end (ms). */
 const PATIENCE = 2_000
 
-/** What a stream needs of the service whose part it is. */
+/** How long a stream may be silent: the server says something more often (ms). */
+const HEARTBEAT = 15_000
+
+/** What streams need of the service whose part they are. */
 export interface StreamParts {
   readonly timers: Timers
-  /** Posts the request, and resolves when the answer is over. */
-  post(body: Uint8Array, onPiece: Pieces, signal: AbortSignal): Promise<unknown>
-  /** Asks the broker to end the stream. */
-  end(): Promise<unknown>
+  /** Posts bytes, and resolves when the answer is over. `silence`: milliseconds for which it may say nothing. */
+  post(path: string, body: Uint8Array, call: CallOptions, silence: number, onPiece: Pieces): Promise<unknown>
+  ask<T>(method: string, path: string, body?: object, call?: CallOptions): Promise<T>
+  /** The path of a group. */
+  groupOf(request: { readonly topicId: string; readonly group: string }): string
   /** What the broker failed with, as it is to be taken here. */
   translate(error: PortalError): PortalError
 }
 
-/** Opens a stream over HTTP; only where the carrier hands over pieces as they come. */
-export type OpenStream = typeof openStream
+export type OpenStreams = (parts: StreamParts) => StreamService
+
+/** The calls of streams over HTTP; only where the carrier hands over pieces as they come. */
+export const openStreams: OpenStreams = (parts) => {
+  const endStream: StreamService['endStream'] = ({ stream }, call) =>
+    parts.ask('DELETE', `/streams/${stream}`, undefined, call)
+  return {
+    receiveStream: (request, call) => openStream(request, call, parts, () => endStream(request)),
+    addCredit: ({ stream, ...credit }, call) => parts.ask('PUT', `/streams/${stream}/credit`, credit, call),
+    endStream,
+  }
+}
 
 /**
  * The answers of a stream. When the signal aborts the broker is asked to end it, and what it had granted by then still comes: only who listens
  * here can give it back.
  */
-export async function* openStream(
+async function* openStream(
   request: StreamRequest,
-  signal: AbortSignal | undefined,
-  { timers, post, end, translate }: StreamParts,
+  call: CallOptions | undefined,
+  { timers, post, groupOf, translate }: StreamParts,
+  end: () => Promise<void>,
 ): AsyncGenerator<ReceiveResponse, void, undefined> {
+  const signal = call?.signal
   if (signal?.aborted) throw abortedError('The call receiveStream', signal)
   const answers = new Answers()
   const cut = new AbortController()
@@ -49,7 +65,8 @@ export async function* openStream(
       cut.abort()
     }
   }
-  post(encodeStreamRequest(request), onPiece, cut.signal).then(
+  const body = encodeStreamRequest(request)
+  post(`${groupOf(request)}/stream`, body, { ...call, signal: cut.signal }, HEARTBEAT, onPiece).then(
     () => answers.finish(undefined),
     (error) => answers.finish(error),
   )
