@@ -1,7 +1,7 @@
 import { checkGroupName, checkTopicName } from '../core/names.js'
 import type { ClientSide, Connection } from '../protocol/connection.js'
 import type { GroupDescription, GroupPatch, GroupSummary } from '../protocol/groups.js'
-import type { BrokerService, ClusterDescription, Explanation, Position } from '../protocol/service.js'
+import type { ClusterDescription, Explanation, Position, RemoteService } from '../protocol/service.js'
 import type { TopicConfig, TopicDescription, TopicPatch, TopicSummary } from '../protocol/topics.js'
 import { clientSideOf, closedReason } from './client-side.js'
 import { type GroupOptions, resolveGroupOptions } from './consumer/options.js'
@@ -181,7 +181,7 @@ export class Admin {
     return this.#service.describeCluster()
   }
 
-  get #service(): BrokerService {
+  get #service(): RemoteService {
     if (this.#side.closed.aborted) throw closedReason(this.#side)
     return this.#side.service
   }

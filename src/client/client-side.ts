@@ -8,7 +8,7 @@ export function clientSideOf(connection: Connection): ClientSide {
   if (side === undefined) {
     throw invalid(
       `A broker (createBroker) or a connection (connect) is needed here, not ${describe(connection)}. ` +
-        'Both are made by a promise: is an await missing?',
+        'createBroker makes a promise: is an await missing?',
     )
   }
   return side

@@ -1,5 +1,5 @@
 import { abortedError, isPortalError, PortalError } from '../core/errors.js'
-import type { BrokerService, CallOptions, RemoteService, StreamService } from '../protocol/service.js'
+import type { CallOptions, RemoteService, StreamService } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { pause, retryDelay } from './backoff.js'
 import { within } from './signals.js'
@@ -37,9 +37,8 @@ export function failover(ways: readonly Way[], options: FailoverOptions): Remote
   const wrapped: Record<string, unknown> = {}
   for (const name of Object.keys(ways[0]!.service) as (keyof RemoteService)[]) {
     wrapped[name] = async (request: unknown, call?: CallOptions) => {
-      // Methods without a request have their options first.
-      const signal = (call ?? (WITHOUT_REQUEST.has(name) ? (request as CallOptions | undefined) : undefined))
-        ?.signal
+      // Methods without a request have their options first; and no request has a signal.
+      const signal = (call ?? (request as CallOptions | undefined))?.signal
       const way = chooser.isAway ? await chooser.whenBack(signal) : chooser.current
       try {
         return await (way.service[name] as (...args: unknown[]) => Promise<unknown>)(request, call)
@@ -51,13 +50,6 @@ export function failover(ways: readonly Way[], options: FailoverOptions): Remote
   if (options.stream !== undefined) wrapped.receiveStream = options.stream(chooser)
   return wrapped as unknown as RemoteService
 }
-
-const WITHOUT_REQUEST: ReadonlySet<keyof BrokerService> = new Set([
-  'listTopics',
-  'describeCluster',
-  'metrics',
-  'checkReady',
-] as const)
 
 /** Knows which way is taken. */
 export class WayChooser {

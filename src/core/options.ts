@@ -109,29 +109,24 @@ export function describe(value: unknown): string {
   return Array.isArray(value) ? 'an array' : `of type ${typeof value}`
 }
 
+/** The known name that begins and ends as it does, over at least half of its length. */
 function nearestName(name: string, known: readonly string[]): string | undefined {
   let nearest: string | undefined
-  let least = Math.max(2, Math.ceil(name.length / 2)) + 1
+  let most = name.length / 2
   for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
-    if (distance < least) {
-      least = distance
-      nearest = candidate
-    }
+    const alike = alikeAtEnds(name.toLowerCase(), candidate.toLowerCase())
+    if (alike < most || (alike === most && nearest !== undefined)) continue
+    most = alike
+    nearest = candidate
   }
   return nearest
 }
 
-/** How many characters to insert, drop or replace to make one of the other. */
-function editDistance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (let at = 1; at <= one.length; at++) {
-    const next = [at]
-    for (let column = 1; column <= other.length; column++) {
-      const replaced = row[column - 1]! + (one[at - 1] === other[column - 1] ? 0 : 1)
-      next.push(Math.min(replaced, row[column]! + 1, next[column - 1]! + 1))
-    }
-    row = next
-  }
-  return row[other.length]!
+/** How many characters are the same from the beginning, and then from the end: letters that are missing, wrong or swapped are few in between. */
+function alikeAtEnds(one: string, other: string): number {
+  const length = Math.min(one.length, other.length)
+  let alike = 0
+  while (alike < length && one[alike] === other[alike]) alike++
+  for (let back = 1; alike < length && one.at(-back) === other.at(-back); back++) alike++
+  return alike
 }

@@ -1,5 +1,5 @@
-import type { ClientSide } from './connection.js'
-import type { ReceiveRequest, ReceiveResponse, StreamCredit } from './service.js'
+import type { Runtime } from '../runtime/runtime.js'
+import type { ReceiveRequest, ReceiveResponse, RemoteService, StreamCredit } from './service.js'
 
 /** A consumer's place in one generation of its group. */
 export interface Session {
@@ -22,7 +22,8 @@ export interface Feed {
 
 /** What a feed asks of the consumer's fetcher, and tells it. */
 export interface Fed {
-  readonly side: ClientSide
+  readonly service: RemoteService
+  readonly runtime: Runtime
   /** How many messages, and bytes, to ask for when `outstanding` are on their way; undefined: none now. */
   wanted(outstanding: number): Wanted | undefined
   /** In which to ask; undefined while the group is joined. */

@@ -134,13 +134,14 @@ type ChannelFactory = (name: string) => DiagnosticsChannel<unknown>
 const factory: ChannelFactory | undefined =
   globalThis.process?.getBuiltinModule?.('node:diagnostics_channel')?.channel
 
+/* @__NO_SIDE_EFFECTS__ */
 function channel<Name extends keyof DiagnosticsMessages>(
   name: Name,
 ): DiagnosticsChannel<DiagnosticsMessages[Name]> {
   return factory ? factory(name) : { hasSubscribers: false, publish() {} }
 }
 
-/** The table. Publishers ask `hasSubscribers` first: unused, a channel costs that question. */
+/** Those of brokers. Publishers ask `hasSubscribers` first: unused, a channel costs that question. */
 export const diagnostics = {
   produce: channel('portal-mq:produce'),
   deliver: channel('portal-mq:deliver'),
@@ -150,6 +151,10 @@ export const diagnostics = {
   deadLetter: channel('portal-mq:dead-letter'),
   commit: channel('portal-mq:commit'),
   httpRequest: channel('portal-mq:http:request'),
-  clientSend: channel('portal-mq:client:send'),
-  clientHandle: channel('portal-mq:client:handle'),
+} as const
+
+/** Those of the client classes: a bundle for browsers has them alone. */
+export const clientDiagnostics = {
+  send: channel('portal-mq:client:send'),
+  handle: channel('portal-mq:client:handle'),
 } as const

@@ -1,4 +1,4 @@
-import { diagnostics } from '../../runtime/diagnostics.js'
+import { clientDiagnostics } from '../../runtime/diagnostics.js'
 import type { Message } from './message.js'
 
 /** Tells that a handler is about to be called, and calls it within what subscribers wrapped around it. */
@@ -11,7 +11,7 @@ export async function announceHandle(
     await handler(message)
   }
   const { topic, partition, offset, headers, deliveryCount } = message
-  diagnostics.clientHandle.publish({
+  clientDiagnostics.handle.publish({
     topic,
     group,
     partition,

@@ -2,14 +2,15 @@ import type { PortalError } from '../../core/errors.js'
 import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
 import type { Session, Wanted } from '../../protocol/feed.js'
-import type { HeldToken, ReceiveRequest, ReceiveResponse, SettleOutcome } from '../../protocol/service.js'
+import type { HeldToken, ReceiveResponse, SettleOutcome } from '../../protocol/service.js'
 import type { Timers } from '../../runtime/runtime.js'
 import { closedReason } from '../client-side.js'
 import { Fetcher, type FetchingConsumer } from './fetcher.js'
-import { HeldBatch, HeldLease, type LeaseOwner, State } from './held-batch.js'
+import { HeldBatch, HeldLease, type LeaseOwner } from './held-batch.js'
 import { type KeptHoldings, LeaseKeeper } from './lease-keeper.js'
 import { leaseLost } from './lease-lost.js'
 import { Message } from './message.js'
+import * as State from './message-state.js'
 import type { ResolvedConsumerOptions } from './options.js'
 import { Sessions } from './session.js'
 import { Settler } from './settler.js'
@@ -35,6 +36,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
   readonly sessions: Sessions
   readonly settler: Settler
   readonly keeper: LeaseKeeper
+  readonly fetcher: Fetcher
   readonly #window: PrefetchWindow
   /** Aborts when no more is received; its reason is what receives reject with. */
   readonly #ending = new AbortController()
@@ -50,7 +52,6 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
   #heldBytes = 0
   readonly #takers: Taker[] = []
   #streams = 0
-  readonly #fetcher: Fetcher
   /** Why the stream broke, until somebody asks. */
   #failure: PortalError | undefined
   #room = PER_TURN
@@ -74,7 +75,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
       extended: (lease, ranges, deadline) => this.keeper.extended(lease, ranges, deadline),
     })
     this.keeper = new LeaseKeeper(this, this.#held, options.lease)
-    this.#fetcher = new Fetcher(this)
+    this.fetcher = new Fetcher(this)
     if (side.closed.aborted) this.#connectionClosed()
     else side.closed.addEventListener('abort', this.#connectionClosed)
   }
@@ -111,7 +112,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
     this.#window.changeConcurrency(-concurrency)
     this.cancel(owner)
     if (this.#streams > 0) return
-    this.#fetcher.stop()
+    this.fetcher.stop()
     this.#failure = undefined
     this.releaseBuffered()
   }
@@ -218,27 +219,13 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
     this.#turnDeferred = false
     this.#room = PER_TURN
     if (this.#buffered > 0) this.#lookAtWaiting()
-    this.#fetcher.prepare()
-    this.settler.send(this.#fetcher.takeCredit)
-    this.#fetcher.fetch()
+    this.fetcher.prepare()
+    this.settler.send(this.fetcher.takeCredit)
+    this.fetcher.fetch()
     this.#serve()
   }
 
   // Receiving ----------------------------------------------------------------------------------------------------------
-
-  /** Asks the broker once. */
-  receive(
-    session: Session,
-    wanted: Pick<ReceiveRequest, 'maxMessages' | 'maxBytes' | 'wait'>,
-    signal: AbortSignal,
-  ): Promise<ReceiveResponse> {
-    return this.#fetcher.receive(session, wanted, signal)
-  }
-
-  /** What `receive` does about an error: true if it is worth another try. */
-  survives(session: Session | undefined, error: PortalError): boolean {
-    return this.#fetcher.survives(session, error)
-  }
 
   wanted(outstanding: number): Wanted | undefined {
     if (this.#streams === 0 || this.ending.aborted || this.#failure !== undefined) return undefined
@@ -420,7 +407,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
     if (this.ending.aborted) return
     this.#ending.abort(reason)
     this.side.closed.removeEventListener('abort', this.#connectionClosed)
-    this.#fetcher.stop()
+    this.fetcher.stop()
     if (this.#streams === 0) this.releaseBuffered()
     this.#serve()
   }

@@ -1,8 +1,14 @@
 import type { PortalError } from '../../core/errors.js'
 import type { ClientSide } from '../../protocol/connection.js'
 import type { BasicRequest, Fed, Feed, Session, Wanted } from '../../protocol/feed.js'
-import type { HeldToken, ReceiveRequest, ReceiveResponse, StreamCredit } from '../../protocol/service.js'
-import type { Timer } from '../../runtime/runtime.js'
+import type {
+  HeldToken,
+  ReceiveRequest,
+  ReceiveResponse,
+  RemoteService,
+  StreamCredit,
+} from '../../protocol/service.js'
+import type { Runtime, Timer } from '../../runtime/runtime.js'
 import { retryDelay } from '../backoff.js'
 import { asPortalError } from '../client-side.js'
 import type { ResolvedConsumerOptions } from './options.js'
@@ -34,7 +40,8 @@ export interface FetchingConsumer {
  * again after failures, and makes good what a lost answer granted.
  */
 export class Fetcher implements Fed {
-  readonly side: ClientSide
+  readonly service: RemoteService
+  readonly runtime: Runtime
   readonly #consumer: FetchingConsumer
   #receiving: AbortController | undefined
   readonly #feed: Feed | undefined
@@ -48,8 +55,10 @@ export class Fetcher implements Fed {
 
   constructor(consumer: FetchingConsumer) {
     this.#consumer = consumer
-    this.side = consumer.side
-    this.#feed = this.side.feed?.(this)
+    const { service, runtime, feed } = consumer.side
+    this.service = service
+    this.runtime = runtime
+    this.#feed = feed?.(this)
   }
 
   /** Before a turn's settlements go out. */
@@ -86,7 +95,7 @@ export class Fetcher implements Fed {
     const request = { ...this.begin(session), ...wanted }
     let answerLost = true
     try {
-      const response = await this.side.service.receive(request, { signal })
+      const response = await this.service.receive(request, { signal })
       answerLost = false
       return response
     } finally {
@@ -176,7 +185,7 @@ export class Fetcher implements Fed {
     // The group was moved: join it again at once, but do not run in circles.
     this.#failures++
     if (!error.retriable && this.#failures === 1) return this.wantTurn()
-    const { timers, random } = this.side.runtime
+    const { timers, random } = this.runtime
     this.#retry = timers.setTimeout(
       () => {
         this.#retry = undefined

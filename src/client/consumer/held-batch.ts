@@ -1,20 +1,8 @@
 import { RecordBatchView } from '../../core/record-batch-view.js'
 import type { Session } from '../../protocol/feed.js'
 import type { DeliveredBatch, LeaseToken, SettleOutcome } from '../../protocol/service.js'
+import * as State from './message-state.js'
 import { contains } from './ranges.js'
-
-/** What became of a message that was leased. */
-export const State = {
-  /** Not leased to us: its batch came along with others. */
-  absent: 0,
-  buffered: 1,
-  inHand: 2,
-  acked: 3,
-  nacked: 4,
-  rejected: 5,
-  released: 6,
-  lost: 7,
-} as const
 
 /** What messages and their leases need of the consumer that holds them. */
 export interface LeaseOwner {

@@ -1,6 +1,7 @@
 import type { TransientSet } from '../../core/transient-set.js'
 import type { Timer, Timers } from '../../runtime/runtime.js'
-import { type HeldBatch, type HeldLease, State } from './held-batch.js'
+import type { HeldBatch, HeldLease } from './held-batch.js'
+import * as State from './message-state.js'
 
 /** What a keeper needs of the consumer whose leases it keeps. */
 export interface KeptHoldings {

@@ -1,7 +1,8 @@
 import { decodeValue } from '../../core/value-codec.js'
 import { checkOptionNames, describe, durationOption, invalid } from '../options.js'
-import { type HeldBatch, State, type Watch } from './held-batch.js'
+import type { HeldBatch, Watch } from './held-batch.js'
 import { handled, leaseLost, nameOf } from './lease-lost.js'
+import * as State from './message-state.js'
 
 export interface NackOptions {
   /** Milliseconds until it may come back. From 0. @default the group's backoff */

@@ -3,8 +3,8 @@ import { pause, retryDelay } from '../backoff.js'
 import { asPortalError } from '../client-side.js'
 import { eitherSignal, within } from '../signals.js'
 import type { Engine } from './engine.js'
-import { State } from './held-batch.js'
 import type { Message } from './message.js'
+import * as State from './message-state.js'
 import { MOST_BYTES } from './window.js'
 
 export interface ReceiveOptions {
@@ -32,7 +32,7 @@ export async function receiveOne(
         if (session !== undefined) {
           const wait = timeout === undefined ? undefined : left()
           const wanted = { maxMessages: 1, maxBytes: MOST_BYTES, wait }
-          const response = await engine.receive(session, wanted, stop.signal)
+          const response = await engine.fetcher.receive(session, wanted, stop.signal)
           failures = 0
           const [batch] = engine.hold(session, response)
           if (batch !== undefined && !stop.signal.aborted) return engine.handOut(batch) ?? null
@@ -40,7 +40,7 @@ export async function receiveOne(
         }
       } catch (thrown) {
         const error = asPortalError(thrown)
-        if (!stop.signal.aborted && !engine.survives(session, error)) throw error
+        if (!stop.signal.aborted && !engine.fetcher.survives(session, error)) throw error
       }
       if (engine.ending.aborted) throw engine.ending.reason as PortalError
       if (signal?.aborted) throw abortedError('Receiving', signal)

@@ -1,9 +1,10 @@
 import { PortalError } from '../../core/errors.js'
-import { diagnostics } from '../../runtime/diagnostics.js'
+import { clientDiagnostics } from '../../runtime/diagnostics.js'
 import { announceHandle } from './announce-handle.js'
 import type { Engine } from './engine.js'
-import { type HeldLease, State } from './held-batch.js'
+import type { HeldLease } from './held-batch.js'
 import { Message } from './message.js'
+import * as State from './message-state.js'
 import { contains } from './ranges.js'
 
 export type Handler<T> = (message: Message<T>) => unknown
@@ -113,7 +114,7 @@ export class Run {
       worker.startedAt = engine.now()
       engine.keeper.watching(worker.startedAt + this.#timeout)
       try {
-        if (diagnostics.clientHandle.hasSubscribers)
+        if (clientDiagnostics.handle.hasSubscribers)
           await announceHandle(message, engine.options.group, handler)
         else await handler(message)
         if (isInHand(message)) this.#settle(message, State.acked, 'ack', undefined)

@@ -249,7 +249,7 @@ export class Settler {
     const { partition, session } = group.lease
     this.#side.logger.warn(
       { topic: session.topic, group: this.#group, partition, ranges, outcome: group.outcome },
-      `Messages were not ${PAST[group.outcome]}: their leases were lost. They are delivered again.`,
+      `${group.outcome} came too late: the leases of messages were lost. They are delivered again.`,
     )
   }
 
@@ -284,8 +284,6 @@ export class Settler {
     for (const resolve of this.#idle.splice(0)) resolve()
   }
 }
-
-const PAST = { ack: 'acked', nack: 'nacked', reject: 'rejected' } as const
 
 function toSettlement(group: SettleGroup): Settlement {
   const { lease, outcome, delay, reason } = group

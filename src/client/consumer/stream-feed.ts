@@ -14,7 +14,7 @@ export class StreamFeed implements Feed {
   constructor(fed: Fed) {
     this.#fed = fed
     // Whoever made the connection with a feed has given it a service with streams.
-    this.#service = fed.side.service as StreamService
+    this.#service = fed.service as StreamService
   }
 
   prepare(): void {
@@ -26,7 +26,7 @@ export class StreamFeed implements Feed {
     if (stream !== undefined) return stream.allow(wanted.messages, wanted.bytes)
     const session = this.#fed.session()
     if (session === undefined) return
-    const opened = new ConsumerStream(randomId(this.#fed.side.runtime.random))
+    const opened = new ConsumerStream(randomId(this.#fed.runtime.random))
     opened.allow(wanted.messages, wanted.bytes)
     this.#stream = opened
     void this.#listen(opened, session)
@@ -44,7 +44,7 @@ export class StreamFeed implements Feed {
     if (stream === undefined || credit === undefined) return
     const { signal } = stream.controller
     const tell = () => this.#service.addCredit(credit, { signal })
-    untilItSucceeds(this.#fed.side.runtime, Number.POSITIVE_INFINITY, signal, tell).catch(() => {
+    untilItSucceeds(this.#fed.runtime, Number.POSITIVE_INFINITY, signal, tell).catch(() => {
       // The stream itself says what is wrong.
     })
   }

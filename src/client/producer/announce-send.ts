@@ -1,4 +1,4 @@
-import { type ClientSendOutcome, diagnostics } from '../../runtime/diagnostics.js'
+import { type ClientSendOutcome, clientDiagnostics } from '../../runtime/diagnostics.js'
 import type { MessageOptions } from './send-options.js'
 import type { Sent } from './sent.js'
 
@@ -17,7 +17,7 @@ export function announceSend<R extends Sent | Sent[]>(
   const callbacks: ((outcome: ClientSendOutcome) => void)[] = []
   const headers: Record<string, string> = {}
   const onEnd = (callback: (outcome: ClientSendOutcome) => void) => void callbacks.push(callback)
-  diagnostics.clientSend.publish({ topic, messages, partition, id, headers, onEnd })
+  clientDiagnostics.send.publish({ topic, messages, partition, id, headers, onEnd })
   const sending = send(headers)
   if (callbacks.length > 0) {
     const end = (outcome: ClientSendOutcome) => {

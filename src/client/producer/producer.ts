@@ -1,7 +1,7 @@
 import { abortedError, PortalError } from '../../core/errors.js'
 import { checkTopicName } from '../../core/names.js'
 import type { ClientSide, Connection } from '../../protocol/connection.js'
-import { diagnostics } from '../../runtime/diagnostics.js'
+import { clientDiagnostics } from '../../runtime/diagnostics.js'
 import { clientSideOf, closedReason } from '../client-side.js'
 import { checkOptionNames, describe, invalid, signalOption } from '../options.js'
 import { onAbort } from '../signals.js'
@@ -58,7 +58,7 @@ export class Producer {
    * await producer.send('orders', { id: 7 }, { key: 'customer-3', id: 'order-7', headers: { source: 'web' } })
    */
   send<In = unknown>(topic: string, value: NoInfer<In>, options?: SendOptions): Promise<Sent> {
-    if (!diagnostics.clientSend.hasSubscribers) return this.#sendOne(topic, value, options)
+    if (!clientDiagnostics.send.hasSubscribers) return this.#sendOne(topic, value, options)
     const { partition, id } = options ?? {}
     return announceSend({ topic, messages: 1, partition, id }, (headers) =>
       this.#sendOne(topic, value, withHeaders(options, headers)),
@@ -73,7 +73,7 @@ export class Producer {
    * await producer.sendBatch('orders', [{ value: { id: 7 }, key: 'customer-3' }, { value: { id: 8 } }])
    */
   sendBatch<In = unknown>(topic: string, messages: readonly BatchMessage<NoInfer<In>>[]): Promise<Sent[]> {
-    if (!diagnostics.clientSend.hasSubscribers || !Array.isArray(messages))
+    if (!clientDiagnostics.send.hasSubscribers || !Array.isArray(messages))
       return this.#sendMany(topic, messages)
     return announceSend({ topic, messages: messages.length }, (headers) =>
       this.#sendMany(

@@ -42,25 +42,18 @@ export function writeList<T>(
   }
 }
 
-/**
- * A list of blocks; what a block holds beyond what `read` reads is left. Throws CORRUPT for more than `most` of them: a block of a
- * few bytes can become hundreds in memory.
- */
+/** A list of blocks; what a block holds beyond what `read` reads is left. */
 export function readList<T>(
   bytes: Uint8Array,
   reader: ByteReader,
-  read: (block: ByteReader) => T,
-  most = Number.POSITIVE_INFINITY,
+  read: (block: ByteReader, index: number) => T,
 ): T[] {
   const list: T[] = []
-  const count = reader.varint()
-  if (count > most)
-    throw new PortalError('CORRUPT', `A list has ${count} blocks; at most ${most} are taken at once.`)
-  for (let left = count; left > 0; left--) {
+  for (let left = reader.varint(); left > 0; left--) {
     const length = reader.varint()
     const start = reader.position
     reader.skip(length)
-    list.push(read(new ByteReader(bytes, start, start + length)))
+    list.push(read(new ByteReader(bytes, start, start + length), list.length))
   }
   return list
 }
