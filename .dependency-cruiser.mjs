@@ -92,7 +92,7 @@ export default {
       from: {
         path: '^src/',
         pathNot:
-          '^src/(client|testing)/|^src/(index|client|connect|connect-node|http|zookeeper|outbox|testing)\\.ts$',
+          '^src/(client|testing)/|^src/(index|client|connect|connect-node|connect-streams|http|zookeeper|outbox|testing)\\.ts$',
       },
       to: { path: '^src/client/' },
     },

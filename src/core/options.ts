@@ -109,10 +109,10 @@ export function describe(value: unknown): string {
   return Array.isArray(value) ? 'an array' : `of type ${typeof value}`
 }
 
-/** The known name that begins and ends as it does, over at least half of its length. */
+/** The known name that begins and ends as it does, over about half of its length at least. */
 function nearestName(name: string, known: readonly string[]): string | undefined {
   let nearest: string | undefined
-  let most = name.length / 2
+  let most = Math.max(1, Math.floor(name.length / 2))
   for (const candidate of known) {
     const alike = alikeAtEnds(name.toLowerCase(), candidate.toLowerCase())
     if (alike < most || (alike === most && nearest !== undefined)) continue

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import express from 'express'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { connect as connectWithFetch } from '../../src/client.js'
 import { connect, createHandler, type HandlerOptions, http, toNodeHandler } from '../../src/http.js'
 import { Consumer, Producer } from '../../src/index.js'
 import { assembleHandler } from '../../src/transport/http/web-handler.js'
@@ -208,6 +209,23 @@ describe('createHandler', () => {
     const stream = await rest.open('GET', '/topics/t/messages?from=earliest', undefined, { headers: EVENTS })
     expect(await readEvents(stream, 1)).toMatchObject([{ data: { value: 1 } }])
     expect((await rest.ask('GET', '/topics/missing')).body.code).toBe('TOPIC_NOT_FOUND')
+  })
+
+  test('refuses streams over a connection that has none', async () => {
+    const broker = await openBroker({ directory: ':memory:', transport: http({ port: 0 }) })
+    const front = connectWithFetch(broker.url!)
+    const server = createServer(toNodeHandler(createHandler(front)))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const remote = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    onTestFinished(async () => {
+      await Promise.all([remote.close(), front.close()])
+      server.close()
+    })
+    await new Producer(remote).send('t', 1)
+    const consumer = new Consumer(remote, 't')
+    await expect(consumer[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    expect((await consumer.receive()).value).toBe(1)
+    await consumer.close({ timeout: 0 })
   })
 
   test("is what this package's own clients speak to, through another server", async () => {

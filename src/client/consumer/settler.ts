@@ -249,7 +249,7 @@ export class Settler {
     const { partition, session } = group.lease
     this.#side.logger.warn(
       { topic: session.topic, group: this.#group, partition, ranges, outcome: group.outcome },
-      `${group.outcome} came too late: the leases of messages were lost. They are delivered again.`,
+      `${group.outcome} came too late for messages: their leases were lost. They are delivered again.`,
     )
   }
 

@@ -6,7 +6,7 @@ import {
   SERVICE,
   type Servable,
 } from '../../protocol/connection.js'
-import type { BrokerService, StreamService } from '../../protocol/service.js'
+import type { BrokerService, RemoteService } from '../../protocol/service.js'
 import { createAdmission } from './admission.js'
 import { type HttpAuth, resolveAuth } from './auth.js'
 import { createDispatcher, type DispatchOptions } from './dispatch.js'
@@ -88,19 +88,20 @@ function serviceOf(broker: Connection | Servable): {
     )
   }
   const side = broker[CONNECTION] as Connection[typeof CONNECTION]
-  return {
-    service: SERVICE in broker ? (broker as Servable)[SERVICE] : { ...NO_STREAMS, ...side.service },
-    side,
-  }
+  return { service: SERVICE in broker ? (broker as Servable)[SERVICE] : withStreams(side.service), side }
 }
 
-/** A connection may be one without streams. */
-const NO_STREAMS: StreamService = {
-  receiveStream() {
-    throw new PortalError('UNSUPPORTED', 'This connection carries no streams.')
-  },
-  async addCredit() {},
-  async endStream() {},
+/** A connection may be one without streams: whoever asks it for one hears so. */
+function withStreams(service: RemoteService): BrokerService {
+  if (service.receiveStream !== undefined) return service as BrokerService
+  return {
+    ...service,
+    receiveStream() {
+      throw new PortalError('UNSUPPORTED', 'This connection carries no streams.')
+    },
+    async addCredit() {},
+    async endStream() {},
+  }
 }
 
 /** Rules per principal are kept by the broker itself; a connection asks it in its own name. */
