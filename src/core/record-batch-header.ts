@@ -68,14 +68,12 @@ export function readBatchHeader(bytes: Uint8Array): RecordBatchHeader {
     recordsStart: reader.position,
   }
   // Whoever allocates by the count, or adds sequences up, is safe.
-  if (header.count > reader.remaining) {
+  const { count, baseSequence } = header
+  if (count > reader.remaining || baseSequence + count + header.sequenceSkip > Number.MAX_SAFE_INTEGER) {
     throw new PortalError(
       'CORRUPT',
-      `A record batch claims ${header.count} records in ${reader.remaining} bytes.`,
+      `A record batch claims ${count} records, with sequences from ${baseSequence} on, in ${reader.remaining} bytes.`,
     )
-  }
-  if (header.baseSequence + header.count + header.sequenceSkip > Number.MAX_SAFE_INTEGER) {
-    throw new PortalError('CORRUPT', 'The sequences of a record batch leave the range of whole numbers.')
   }
   return header
 }

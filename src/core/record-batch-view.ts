@@ -33,7 +33,7 @@ export class RecordBatchView {
   }
 
   contentType(at: number): ContentType {
-    return CONTENT_TYPES[this.#attributes(at) & ATTRIBUTE_CONTENT] ?? 'raw'
+    return CONTENT_TYPES[this.attributes(at) & ATTRIBUTE_CONTENT] ?? 'raw'
   }
 
   /** Milliseconds since the Unix epoch. */
@@ -52,40 +52,25 @@ export class RecordBatchView {
 
   /** The value's bytes, as a view on the batch. */
   valueBytes(at: number): Uint8Array {
-    this.#seekValue(at)
-    return this.#reader.bytes()
+    return this.valueReader(at).bytes()
   }
 
   /** The value's bytes as UTF-8. */
   valueText(at: number): string {
-    this.#seekValue(at)
-    return this.#reader.string()
+    return this.valueReader(at).string()
   }
 
   /** A new object each time; empty if it was sent without. */
   headers(at: number): Record<string, string> {
     const headers: Record<string, string> = {}
-    if (!(this.#attributes(at) & ATTRIBUTE_HEADERS)) return headers
-    const reader = this.#reader
-    this.#seekValue(at)
+    if (!(this.attributes(at) & ATTRIBUTE_HEADERS)) return headers
+    const reader = this.valueReader(at)
     reader.skip(reader.varint())
     for (let left = reader.varint(); left > 0; left--) setHeader(headers, reader.string(), reader.string())
     return headers
   }
 
-  id(at: number): string | undefined {
-    const attributes = this.#attributes(at)
-    if (!(attributes & ATTRIBUTE_ID)) return undefined
-    const reader = this.#reader
-    this.#seekValue(at)
-    reader.skip(reader.varint())
-    if (attributes & ATTRIBUTE_HEADERS) {
-      for (let strings = reader.varint() * 2; strings > 0; strings--) reader.skip(reader.varint())
-    }
-    return reader.string()
-  }
-
-  #attributes(at: number): number {
+  attributes(at: number): number {
     return this.#bytes[this.#start(at)]!
   }
 
@@ -96,10 +81,12 @@ export class RecordBatchView {
     return this.#bytes[start]!
   }
 
-  #seekValue(at: number): void {
+  /** The view's reader, where the value begins with its length. What follows it can be read until another method is called. */
+  valueReader(at: number): ByteReader {
     const attributes = this.#seek(at)
     this.#reader.zigzag()
     if (attributes & ATTRIBUTE_KEY) this.#reader.skip(this.#reader.varint())
+    return this.#reader
   }
 
   #start(at: number): number {
@@ -129,6 +116,18 @@ function setHeader(headers: Record<string, string>, name: string, value: string)
   else Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true })
 }
 
+/** The `id` that a record was sent with. Only brokers ask, so it is no method, which every page would load. */
+export function recordId(view: RecordBatchView, at: number): string | undefined {
+  const attributes = view.attributes(at)
+  if (!(attributes & ATTRIBUTE_ID)) return undefined
+  const reader = view.valueReader(at)
+  reader.skip(reader.varint())
+  if (attributes & ATTRIBUTE_HEADERS) {
+    for (let strings = reader.varint() * 2; strings > 0; strings--) reader.skip(reader.varint())
+  }
+  return reader.string()
+}
+
 /** A record with more headers (and, if given, another timestamp), to be stored elsewhere. */
 export function rebuildRecord(
   view: RecordBatchView,
@@ -141,12 +140,12 @@ export function rebuildRecord(
     key: view.key(at),
     headers: { ...view.headers(at), ...changes.headers },
     timestamp: changes.timestamp ?? view.timestamp(at),
-    id: view.id(at),
+    id: recordId(view, at),
   }
 }
 
 /** The `id` of each record. */
 export function recordIds(bytes: Uint8Array): (string | undefined)[] {
   const view = new RecordBatchView(bytes)
-  return Array.from({ length: view.count }, (_, at) => view.id(at))
+  return Array.from({ length: view.count }, (_, at) => recordId(view, at))
 }

@@ -8,7 +8,7 @@ import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
 import { readBatchHeader } from '../../src/core/record-batch-header.js'
 import { recutBatch } from '../../src/core/record-batch-recut.js'
 import { verifyBatch } from '../../src/core/record-batch-verify.js'
-import { RecordBatchView, rebuildRecord, recordIds } from '../../src/core/record-batch-view.js'
+import { RecordBatchView, rebuildRecord, recordId, recordIds } from '../../src/core/record-batch-view.js'
 
 const LIMITS = { maxMessageBytes: 1 << 20 }
 const UNLIMITED = { maxRecords: Number.POSITIVE_INFINITY, maxBytes: Number.POSITIVE_INFINITY }
@@ -54,7 +54,7 @@ function expectRecord(view: RecordBatchView, at: number, input: RecordInput): vo
   expect([...view.valueBytes(at)]).toEqual([...valueBytes(input)])
   if (typeof input.value === 'string') expect(view.valueText(at)).toBe(input.value)
   expect(Object.entries(view.headers(at))).toEqual(Object.entries(input.headers ?? {}))
-  expect(view.id(at)).toBe(input.id)
+  expect(recordId(view, at)).toBe(input.id)
 }
 
 /** A changed batch whose seal fits again. */

@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, varintLength } from '../../core/bytes.js'
 import { PortalError } from '../../core/errors.js'
 import type { Incarnation, PartitionName } from '../peer-service.js'
-import { readList, writeList } from './wire.js'
+import { readList, readListUpTo, writeList } from './wire.js'
 
 /**
  * The version of what brokers say to each other. Each announces it in its MemberDocument, every message begins with that of its
@@ -141,7 +141,7 @@ export function readPartitions<T>(
       next = partition + 1
       all.push(read(block, { topicId, partition }))
     }
-    readList(bytes, run, readOne, MOST_PARTITIONS - all.length)
+    readListUpTo(MOST_PARTITIONS - all.length, bytes, run, readOne)
   })
   return all
 }

@@ -1,8 +1,16 @@
 import type { ByteReader, ByteWriter } from '../../core/bytes.js'
 import type { Compression, ProduceBatch, ProduceRequest, ProduceResponse, ProduceResult } from '../service.js'
-import { beginMessage, openMessage, readError, readList, writeError, writeList } from './wire.js'
+import {
+  beginMessage,
+  openMessage,
+  readError,
+  readList,
+  readListUpTo,
+  writeError,
+  writeList,
+} from './wire.js'
 
-/** The most batches of one request: one of a few bytes can become hundreds in memory. */
+/** The most batches of one request. */
 const MOST_BATCHES = 10_000
 /** What a batch takes beside its records; about. */
 const BATCH_OVERHEAD = 64
@@ -42,17 +50,13 @@ export function decodeProduceRequest(bytes: Uint8Array): {
 } {
   const reader = openMessage(bytes)
   const acks = reader.u8() === 1 ? 'leader' : 'all'
-  const read = (block: ByteReader, index: number) => {
-    if (index >= MOST_BATCHES)
-      throw new PortalError('CORRUPT', `At most ${MOST_BATCHES} batches are taken at once.`)
-    return {
-      topicId: block.string(64),
-      partition: block.varint(),
-      packing: block.u8(),
-      records: block.bytes(),
-    }
-  }
-  const batches = readList(bytes, reader, read)
+  const read = (block: ByteReader) => ({
+    topicId: block.string(64),
+    partition: block.varint(),
+    packing: block.u8(),
+    records: block.bytes(),
+  })
+  const batches = readListUpTo(MOST_BATCHES, bytes, reader, read)
   return { acks, batches }
 }
 

@@ -43,19 +43,30 @@ export function writeList<T>(
 }
 
 /** A list of blocks; what a block holds beyond what `read` reads is left. */
-export function readList<T>(
-  bytes: Uint8Array,
-  reader: ByteReader,
-  read: (block: ByteReader, index: number) => T,
-): T[] {
+export function readList<T>(bytes: Uint8Array, reader: ByteReader, read: (block: ByteReader) => T): T[] {
   const list: T[] = []
   for (let left = reader.varint(); left > 0; left--) {
     const length = reader.varint()
     const start = reader.position
     reader.skip(length)
-    list.push(read(new ByteReader(bytes, start, start + length), list.length))
+    list.push(read(new ByteReader(bytes, start, start + length)))
   }
   return list
+}
+
+/** The same, but CORRUPT if there are more than `most`: a block of a few bytes can become hundreds in memory. */
+export function readListUpTo<T>(
+  most: number,
+  bytes: Uint8Array,
+  reader: ByteReader,
+  read: (block: ByteReader) => T,
+): T[] {
+  let count = 0
+  return readList(bytes, reader, (block) => {
+    if (++count > most)
+      throw new PortalError('CORRUPT', `A list has more blocks than are taken at once: ${most}.`)
+    return read(block)
+  })
 }
 
 /** A number that may be missing; Infinity stands for missing, too. */

@@ -1,8 +1,8 @@
 import { abortedError, isPortalError, PortalError } from '../../../core/errors.js'
+import { definedOnly } from '../../../core/options.js'
 import type {
   BrokerService,
   CallOptions,
-  ClusterDescription,
   Compression,
   Position,
   ProduceBatch,
@@ -252,12 +252,7 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
     deleteGroup: (name, call) => ask('DELETE', group(name), undefined, call),
     explain: ({ partition, offset, ...name }, call) =>
       ask('GET', `${group(name)}/explain${toQuery({ partition, offset })}`, undefined, call),
-    async describeCluster(call) {
-      const cluster = await ask<ClusterDescription>('GET', '/cluster', undefined, call)
-      const { usedBytes, freeBytes } = cluster.storage
-      // JSON has no Infinity: a disk without end has null bytes left.
-      return { ...cluster, storage: { usedBytes, freeBytes: freeBytes ?? Number.POSITIVE_INFINITY } }
-    },
+    describeCluster: (call) => ask('GET', '/cluster', undefined, call),
     metrics: async (call) =>
       (await ask<{ families: [] }>('GET', '/metrics?format=json', undefined, call)).families,
     checkReady: async (call) => {
@@ -289,18 +284,18 @@ function toText(at: Position): string | number {
   )
 }
 
+/** Of at least one value. */
 function toQuery(query: Query): string {
-  const parts = Object.entries(query).filter(([, value]) => value !== undefined)
-  return parts.length === 0
-    ? ''
-    : `?${parts.map(([name, value]) => `${name}=${encodeURIComponent(value!)}`).join('&')}`
+  return `?${new URLSearchParams(definedOnly(query) as Record<string, string>)}`
 }
 
 function parse(url: string, bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(utf8.decode(bytes), (name, value) =>
-      DATES.has(name) && typeof value === 'string' ? new Date(value) : value,
-    )
+    return JSON.parse(utf8.decode(bytes), (name, value) => {
+      if (DATES.has(name) && typeof value === 'string') return new Date(value)
+      // JSON has no Infinity: a disk without end has null bytes left.
+      return name === 'freeBytes' ? (value ?? Number.POSITIVE_INFINITY) : value
+    })
   } catch (cause) {
     throw unreachable(url, cause)
   }
