@@ -1,6 +1,8 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { Broker } from './broker/broker.js'
+import type { ClusterOptions } from './broker/cluster/clustered.js'
 import { nodePersistence } from './broker/node-persistence.js'
+import type { CoordinationAdapter } from './coordination/coordination.js'
 import { inProcessCoordination } from './coordination/memory.js'
 import { PortalError } from './core/errors.js'
 import type { Logger } from './protocol/connection.js'
@@ -27,6 +29,19 @@ export interface BrokerOptions {
   readonly cacheBytes?: number | undefined
   /** How others reach it: `http({ port })`. @default none: this process alone */
   readonly transport?: Transport | undefined
+  /**
+   * What makes brokers one cluster: `zookeeper('localhost:2181')` of `portal-mq/zookeeper`. Needs a `transport`, by which the others and
+   * their clients reach this one. @default none: the broker is alone
+   */
+  readonly coordination?: CoordinationAdapter | undefined
+  /** In a cluster: replicas of each partition of topics that do not say how many. From 1 to 15. @default 3 */
+  readonly replicas?: number | undefined
+  /** In a cluster: how many replicas must have a message on their disks before it is acknowledged. @default the majority of `replicas` */
+  readonly minInSync?: number | undefined
+  /** In a cluster: what fails together with this broker, such as its rack or zone; replicas are spread over them. @default the broker itself */
+  readonly rack?: string | undefined
+  /** In a cluster: milliseconds that a replica may be behind before nobody waits for it any more. From 500. @default 10,000 */
+  readonly replicaLag?: number | undefined
   /** pino, console or alike: errors that no caller waits for go there. @default console, warnings and errors only */
   readonly logger?: Logger | undefined
   /** Time, timers and randomness; for tests. @default the machine's */
@@ -46,13 +61,26 @@ const DEFAULT_CACHE = 16 << 20
  * try { await new Producer(broker).send('orders', { id: 1 }) } finally { await broker.close() }
  */
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
-  const { directory, synchronous, autoCreateTopics, cacheBytes, transport, logger, runtime } =
-    resolveOptions(options)
+  const {
+    directory,
+    synchronous,
+    autoCreateTopics,
+    cacheBytes,
+    transport,
+    logger,
+    runtime,
+    coordination,
+    cluster,
+  } = resolveOptions(options)
   const storage = await openStorage(directory, synchronous, runtime)
   try {
     return await Broker.open({
       storage,
-      openCoordination: (opened) => inProcessCoordination()({ persistence: nodePersistence(opened) }),
+      openCoordination: (opened) => {
+        const adapter = coordination ?? inProcessCoordination()
+        return adapter({ persistence: nodePersistence(opened) })
+      },
+      cluster,
       local: inProcess(),
       remote: transport,
       runtime,
@@ -82,6 +110,11 @@ function resolveOptions(options: BrokerOptions) {
     'autoCreateTopics',
     'cacheBytes',
     'transport',
+    'coordination',
+    'replicas',
+    'minInSync',
+    'rack',
+    'replicaLag',
     'logger',
     'runtime',
   ])
@@ -95,6 +128,7 @@ function resolveOptions(options: BrokerOptions) {
     autoCreateTopics = true,
     cacheBytes = DEFAULT_CACHE,
     transport,
+    coordination,
     logger = quietConsole,
     runtime = systemRuntime(zlibCrc32 ? { crc32: zlibCrc32 } : {}),
   } = options ?? {}
@@ -117,7 +151,51 @@ function resolveOptions(options: BrokerOptions) {
     if (runtime?.[name] === undefined)
       throw invalid(`runtime must have '${name}': leave it out for the machine's.`)
   }
-  return { directory, synchronous, autoCreateTopics, cacheBytes, transport, logger, runtime }
+  const cluster = coordination === undefined ? notInCluster(options) : clusterOptions(options)
+  return {
+    directory,
+    synchronous,
+    autoCreateTopics,
+    cacheBytes,
+    transport,
+    logger,
+    runtime,
+    coordination,
+    cluster,
+  }
+}
+
+const CLUSTER_OPTIONS = ['replicas', 'minInSync', 'rack', 'replicaLag'] as const
+
+function notInCluster(options: BrokerOptions): undefined {
+  for (const name of CLUSTER_OPTIONS) {
+    if (options[name] !== undefined)
+      throw invalid(`${name} is for brokers of a cluster: give createBroker a coordination, too.`)
+  }
+}
+
+function clusterOptions(options: BrokerOptions): ClusterOptions {
+  const { coordination, transport, synchronous, rack, replicas = 3, minInSync, replicaLag = 10_000 } = options
+  if (typeof coordination !== 'function')
+    throw invalid(
+      "coordination must be an adapter: import { zookeeper } from 'portal-mq/zookeeper', then zookeeper('localhost:2181').",
+    )
+  if (transport === undefined)
+    throw invalid('A broker of a cluster needs a transport, by which others reach it: http({ port: 5000 }).')
+  if (synchronous === 'normal')
+    throw invalid(
+      "A broker of a cluster needs synchronous: 'full': what it has confirmed to others must survive the loss of power.",
+    )
+  whole('replicas', replicas, 1, 15)
+  if (minInSync !== undefined) whole('minInSync', minInSync, 1, replicas)
+  whole('replicaLag', replicaLag, 500, 3_600_000)
+  if (rack !== undefined && (typeof rack !== 'string' || rack === '')) throw invalid('rack must be a name.')
+  return { rack, replicas, minInSync, replicaLag }
+}
+
+function whole(name: string, value: unknown, least: number, most: number): void {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return
+  throw invalid(`${name} must be a whole number from ${least} to ${most}.`)
 }
 
 function invalid(message: string): PortalError<'INVALID_ARGUMENT'> {

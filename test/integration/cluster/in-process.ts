@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib'
 import { Broker, type BrokerParts } from '../../../src/broker/broker.js'
 import type { ClusterOptions } from '../../../src/broker/cluster/clustered.js'
-import { CoordinationTree } from '../../../src/coordination/tree.js'
 import type { CoordinationStore } from '../../../src/coordination/coordination.js'
+import { CoordinationTree } from '../../../src/coordination/tree.js'
 import { systemRuntime } from '../../../src/runtime/system.js'
 import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Storage } from '../../../src/storage/storage.js'
@@ -24,7 +24,10 @@ export class InProcessCluster {
     this.tree = tree
   }
 
-  static async open(names: readonly string[], options: Partial<ClusterOptions> = {}): Promise<InProcessCluster> {
+  static async open(
+    names: readonly string[],
+    options: Partial<ClusterOptions> = {},
+  ): Promise<InProcessCluster> {
     const nodes = { load: async () => new Map<string, Uint8Array>(), save: async () => {} }
     const cluster = new InProcessCluster(await CoordinationTree.open(nodes))
     for (const name of names) await cluster.start(name, options)
