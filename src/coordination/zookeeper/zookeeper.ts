@@ -1,4 +1,4 @@
-import { PortalError } from '../../core/errors.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { systemRuntime } from '../../runtime/system.js'
 import type { CoordinationAdapter, CoordinationStore } from '../coordination.js'
@@ -94,7 +94,14 @@ class Opening {
     )
     this.#client = client
     await connected
-    return this.#prepare(client)
+    for (;;) {
+      try {
+        return await this.#prepare(client)
+      } catch (error) {
+        // A connection that is lost on the way: all of this may be done twice.
+        if (this.#isGivenUp || !isPortalError(error, 'DISCONNECTED')) throw error
+      }
+    }
   }
 
   async #resolve(): Promise<readonly ServerAddress[]> {
