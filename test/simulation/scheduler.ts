@@ -1,7 +1,7 @@
-import { crc32 } from 'node:zlib'
 import { MinHeap } from '../../src/core/heap.js'
-import type { Runtime, Timer } from '../../src/runtime/runtime.js'
+import type { Timer } from '../../src/runtime/runtime.js'
 import { seededRandom } from '../../src/runtime/virtual.js'
+import { Life, type WallClock } from './life.js'
 import { Violation } from './violation.js'
 
 /** So many steps at one instant, and time is said to stand still: somebody sets timers of 0 without end. */
@@ -37,6 +37,11 @@ export class Scheduler {
   /** Milliseconds since the simulation began. */
   get now(): number {
     return this.#now
+  }
+
+  /** What a wall clock that is right shows. */
+  get wallTime(): number {
+    return this.#wallOffset + this.#now
   }
 
   /** The latest that the wall clock ever showed. */
@@ -109,20 +114,7 @@ export class Scheduler {
   }
 
   /** A runtime for something that can die: then its timers never fire again. */
-  life(): { readonly runtime: Runtime; readonly end: () => void; readonly alive: () => boolean } {
-    let alive = true
-    const timers = {
-      setTimeout: (callback: () => void, delay: number) => this.after(delay, () => alive && callback()),
-      defer: (callback: () => void) => void this.after(0, () => alive && callback()),
-    }
-    const clock = { now: () => Math.floor(this.#wallOffset + this.#now), monotonic: () => this.#now }
-    const random = { float: this.random, bytes: this.#bytes }
-    return {
-      runtime: { clock, timers, random, crc32 },
-      end: () => {
-        alive = false
-      },
-      alive: () => alive,
-    }
+  life(clock: WallClock = { offset: 0 }): Life {
+    return new Life(this, this.#bytes, clock)
   }
 }
