@@ -1,3 +1,4 @@
+import type { StoredEntry } from '../../src/core/entry.js'
 import { PortalError } from '../../src/core/errors.js'
 import { checkWrites, storageClosed } from '../../src/storage/check-writes.js'
 import { MemoryDatabase } from '../../src/storage/memory-database.js'
@@ -10,7 +11,12 @@ import { Violation } from './violation.js'
 export interface DiskWatcher {
   /** A group is written: readable, not yet safe from a loss of power. */
   written(writes: readonly Write[]): void
+  /** All that is written is safe. */
+  synced?(): void
 }
+
+/** When a process that may be frozen goes on. */
+type Awake = () => Promise<void>
 
 interface Commit {
   readonly writes: readonly Write[]
@@ -24,7 +30,14 @@ interface Commit {
  * a loss of power keeps a prefix of those that are not.
  */
 export class Disk {
-  readonly faults = { slow: false, corruptReads: 0, failCommit: 0, freeBytes: Number.POSITIVE_INFINITY }
+  readonly faults = {
+    slow: false,
+    /** Nothing ends until this is over. */
+    stuck: false,
+    corruptReads: 0,
+    failCommit: 0,
+    freeBytes: Number.POSITIVE_INFINITY,
+  }
   readonly #scheduler: Scheduler
   readonly #trace: Trace
   readonly #watcher: DiskWatcher
@@ -32,6 +45,8 @@ export class Disk {
   #written: (readonly Write[])[] = []
   /** What a process reads: all that is written. */
   #view = new MemoryDatabase()
+  /** `log index` of entries whose bytes have changed by themselves. */
+  readonly #rotten = new Set<string>()
 
   constructor(scheduler: Scheduler, trace: Trace, watcher: DiskWatcher) {
     this.#scheduler = scheduler
@@ -53,9 +68,22 @@ export class Disk {
     return lost
   }
 
+  /** A bit of a stored entry flips: whoever reads it is told. Returns its index; undefined if there is nothing. */
+  rot(log: string): number | undefined {
+    const entries = this.#view.read(log, EVERYTHING)
+    if (entries.length === 0) return undefined
+    const { index } = this.#scheduler.pick(entries)
+    this.#rotten.add(`${log} ${index}`)
+    return index
+  }
+
+  isRotten(log: string, entries: readonly StoredEntry[]): boolean {
+    return this.#rotten.size > 0 && entries.some(({ index }) => this.#rotten.has(`${log} ${index}`))
+  }
+
   /** A process's hold on the disk, until `cutOff`: whatever it does afterwards changes nothing and is never answered. */
-  open(): { readonly storage: Storage; readonly cutOff: () => void } {
-    const handle = new Handle(this, this.#scheduler, this.#trace)
+  open(awake: Awake = async () => {}): { readonly storage: Storage; readonly cutOff: () => void } {
+    const handle = new Handle(this, this.#scheduler, this.#trace, awake)
     return { storage: handle, cutOff: () => handle.cutOff() }
   }
 
@@ -66,14 +94,27 @@ export class Disk {
       throw new Violation(`The storage was given writes that do not fit: ${(error as Error).message}`)
     }
     this.#written.push(writes)
+    if (this.#rotten.size > 0) this.#forgetRot()
     this.#watcher.written(writes)
   }
 
   sync(): void {
     for (const writes of this.#written) this.#durable.apply(writes)
     this.#written = []
+    this.#watcher.synced?.()
+  }
+
+  /** What was removed is no longer read; what is written in its place is sound. */
+  #forgetRot(): void {
+    for (const place of this.#rotten) {
+      const [log, index] = place.split(' ') as [string, string]
+      const there = this.#view.read(log, { from: Number(index), to: Number(index) + 1, maxBytes: 1 })
+      if (there.length === 0) this.#rotten.delete(place)
+    }
   }
 }
+
+const EVERYTHING = { from: 0, maxBytes: Number.POSITIVE_INFINITY }
 
 class Handle implements Storage {
   readonly #disk: Disk
@@ -86,8 +127,10 @@ class Handle implements Storage {
   #closed = false
   #failed: PortalError | undefined
   #idle: (() => void)[] = []
+  readonly #awake: Awake
 
-  constructor(disk: Disk, scheduler: Scheduler, trace: Trace) {
+  constructor(disk: Disk, scheduler: Scheduler, trace: Trace, awake: Awake) {
+    this.#awake = awake
     this.#disk = disk
     this.#scheduler = scheduler
     this.#trace = trace
@@ -116,7 +159,9 @@ class Handle implements Storage {
   async read(...[log, range]: Parameters<Storage['read']>): ReturnType<Storage['read']> {
     await this.#turn()
     this.#maybeCorrupt(log)
-    return this.#disk.view.read(log, range)
+    const entries = this.#disk.view.read(log, range)
+    if (this.#disk.isRotten(log, entries)) throw this.#corrupt(log)
+    return entries
   }
 
   async readSnapshot(log: string): ReturnType<Storage['readSnapshot']> {
@@ -193,14 +238,19 @@ class Handle implements Storage {
   }
 
   #maybeCorrupt(log: string): void {
-    if (!this.#scheduler.chance(this.#disk.faults.corruptReads)) return
+    if (this.#scheduler.chance(this.#disk.faults.corruptReads)) throw this.#corrupt(log)
+  }
+
+  #corrupt(log: string): PortalError {
     this.#trace.line(`disk: a read of ${log} is corrupt`)
-    throw new PortalError('CORRUPT', `The simulated disk returned damaged bytes of ${log}.`)
+    return new PortalError('CORRUPT', `The simulated disk returned damaged bytes of ${log}.`)
   }
 
   async #wait(upTo: number): Promise<void> {
     const slow = this.#disk.faults.slow && this.#scheduler.chance(0.2)
     await this.#scheduler.sleep(this.#scheduler.random() * (slow ? upTo * 200 : upTo))
+    while (this.#disk.faults.stuck) await this.#scheduler.sleep(100)
+    await this.#awake()
     if (this.#cut) await never()
   }
 }

@@ -63,6 +63,7 @@ export class Peers {
       readSnapshot: method('readSnapshot'),
       update: method('update'),
       handOver: method('handOver'),
+      readBatches: method('readBatches'),
       append: method('append'),
     }
   }
