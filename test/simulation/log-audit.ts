@@ -20,10 +20,10 @@ import { check } from './violation.js'
 
 /** What an auditor of one log must know of the others. */
 export interface Surroundings {
-  /** How many messages a consumer of a group holds over all partitions of the topic. */
-  heldBy(topicId: string, group: string, consumer: string): number
+  /** How many messages a consumer of a group holds over all partitions of the topic, as far as the log's leader can know it. */
+  heldBy(log: string, group: string, consumer: string): number
   /** Whether it holds one that must be alone. */
-  holdsSuspect(topicId: string, group: string, consumer: string): boolean
+  holdsSuspect(log: string, group: string, consumer: string): boolean
   /** Called before a lease is believed: whether this message was acknowledged by an ack that resolved. */
   wasAcked(log: string, group: GroupAudit, offset: number): boolean
   maxDeliveries(group: string): number
@@ -175,7 +175,7 @@ export class LogAudit {
       const group = this.#groupOf(grant.group)
       const offsets = offsetsOf(grant.ranges)
       const suspects = offsets.filter((offset) => group.isSuspect(offset))
-      const held = around.heldBy(this.topicId, grant.group, grant.consumer)
+      const held = around.heldBy(this.log, grant.group, grant.consumer)
       if (suspects.length > 0) {
         const alone = offsets.length === 1 && held === 0
         check(
@@ -184,7 +184,7 @@ export class LogAudit {
             `[22] ${this.log}: suspect ${suspects[0]} goes to ${grant.consumer}, which holds ${held} and gets ${offsets.length}`,
         )
       }
-      const careful = around.holdsSuspect(this.topicId, grant.group, grant.consumer)
+      const careful = around.holdsSuspect(this.log, grant.group, grant.consumer)
       check(!careful, () => `[22] ${this.log}: ${grant.consumer} holds a suspect and gets ${offsets.join()}`)
       for (const offset of offsets) {
         const acked = around.wasAcked(this.log, group, offset)
@@ -204,7 +204,7 @@ export class LogAudit {
     const held = new Map<string, number>()
     const heldBefore = (group: string) => (consumer: string) => {
       const key = `${group} ${consumer}`
-      if (!held.has(key)) held.set(key, this.#surroundings.heldBy(this.topicId, group, consumer))
+      if (!held.has(key)) held.set(key, this.#surroundings.heldBy(this.log, group, consumer))
       return held.get(key)!
     }
     for (const item of body.items) {

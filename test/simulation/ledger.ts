@@ -1,0 +1,176 @@
+import type { Grant, SettleItem } from '../../src/core/entry-body.js'
+import type { GroupAudit } from './group-audit.js'
+import { LogAudit, type Surroundings } from './log-audit.js'
+import { NetworkAudit } from './network-audit.js'
+import { check } from './violation.js'
+
+/** A result that somebody was given: it must hold whatever happens afterwards. */
+export type Promised =
+  | { readonly type: 'stored'; readonly log: string; readonly offset: number; readonly value: string }
+  | {
+      readonly type: 'settled'
+      readonly log: string
+      readonly group: string
+      readonly generation: number
+      readonly token: string
+      readonly offset: number
+      readonly how: readonly string[]
+    }
+
+/** All logs as they stand, entry by entry, and all that was promised: what one log must know of the others, too. */
+export class Ledger implements Surroundings {
+  readonly logs = new Map<string, LogAudit>()
+  readonly #maxDeliveries: (group: string) => number
+  readonly #promised = new Map<string, Promised>()
+  readonly #acked = new Set<string>()
+  /** Topic id -> name; of two topics of one name the later is the last. */
+  readonly names = new Map<string, string>()
+  /** Every lease that was ever written, those that a loss of power took back among them. */
+  readonly leases = new Set<string>()
+  /** What is known of the leases of the library's consumers elsewhere. */
+  readonly network: NetworkAudit
+  /** While a log is read again, the others stand elsewhere in time: what concerns several was checked before. */
+  protected again = false
+  protected latest: () => number = () => 0
+  /** Which life of the broker writes, and since when. */
+  life = 0
+  livesSince = 0
+  entries = 0
+
+  constructor(now: () => number, maxDeliveries: (group: string) => number) {
+    this.network = new NetworkAudit(now, () => this.life)
+    this.#maxDeliveries = maxDeliveries
+  }
+
+  promise(promised: Promised): void {
+    const key =
+      promised.type === 'stored'
+        ? `${promised.log} ${promised.offset}`
+        : `${promised.log} ${promised.group} ${promised.token} ${promised.offset} ${promised.how[0]}`
+    const before = this.#promised.get(key)
+    if (promised.type === 'stored' && before?.type === 'stored') {
+      check(before.value === promised.value, () => `[12] ${key} was ${before.value} and is ${promised.value}`)
+    }
+    this.#promised.set(key, promised)
+    this.#check(promised)
+    if (promised.type === 'settled' && promised.how.includes('acked')) {
+      this.#acked.add(`${promised.log} ${promised.group} ${promised.generation} ${promised.offset}`)
+    }
+  }
+
+  /** Somebody's ack of it resolved. */
+  acknowledged(log: string, group: GroupAudit, offset: number): void {
+    this.#acked.add(`${log} ${group.name} ${group.generation} ${offset}`)
+  }
+
+  checkPromises(): void {
+    for (const promised of this.#promised.values()) this.#check(promised)
+  }
+
+  /** The topic was deleted: what was promised of it is void. */
+  bury(topicId: string): void {
+    this.names.delete(topicId)
+    for (const log of this.logs.keys()) if (log.startsWith(`${topicId}/`)) this.logs.delete(log)
+    for (const [key, { log }] of this.#promised) if (log.startsWith(`${topicId}/`)) this.#promised.delete(key)
+  }
+
+  get promises(): number {
+    return this.#promised.size
+  }
+
+  /** The log of a topic's partition, once its topic is known. */
+  logOf(topic: string, partition: number): string | undefined {
+    let found: string | undefined
+    for (const [id, name] of this.names) if (name === topic) found = `${id}/${partition}`
+    return found
+  }
+
+  audit(log: string): LogAudit {
+    let audit = this.logs.get(log)
+    if (!audit) {
+      audit = new LogAudit(log, this)
+      this.logs.set(log, audit)
+    }
+    return audit
+  }
+
+  heldBy(log: string, group: string, consumer: string): number {
+    if (this.again) return 0
+    let held = 0
+    for (const audit of this.partitionsOf(log)) held += audit.groups.get(group)?.held.get(consumer)?.size ?? 0
+    return held
+  }
+
+  holdsSuspect(log: string, group: string, consumer: string): boolean {
+    if (this.again) return false
+    for (const audit of this.partitionsOf(log)) {
+      const found = audit.groups.get(group)
+      for (const offset of found?.held.get(consumer) ?? []) if (found!.isSuspect(offset)) return true
+    }
+    return false
+  }
+
+  wasAcked(log: string, group: GroupAudit, offset: number): boolean {
+    return !this.again && this.#acked.has(`${log} ${group.name} ${group.generation} ${offset}`)
+  }
+
+  maxDeliveries(group: string): number {
+    return this.#maxDeliveries(group)
+  }
+
+  leased(log: string, token: string, grant: Grant): void {
+    this.leases.add(`${log} ${token}`)
+    if (!this.again) this.network.leased(log, token, grant)
+  }
+
+  settled(log: string, item: SettleItem): void {
+    if (!this.again) this.network.settled(log, item)
+  }
+
+  trimmed(log: string, offset: number): void {
+    this.network.trimmed(log, offset)
+  }
+
+  deaths(key: string): { readonly died: number; readonly buried: number; readonly copied: number } {
+    const sum = { died: 0, buried: 0, copied: 0 }
+    if (this.again) return { ...sum, died: Number.POSITIVE_INFINITY, copied: Number.POSITIVE_INFINITY }
+    for (const { deaths } of this.logs.values()) {
+      for (const what of ['died', 'buried', 'copied'] as const) sum[what] += deaths[what].get(key) ?? 0
+    }
+    return sum
+  }
+
+  topicName(topicId: string): string | undefined {
+    return this.names.get(topicId)
+  }
+
+  latestTime(): number {
+    return this.again ? Number.POSITIVE_INFINITY : this.latest()
+  }
+
+  /** Those whose leaders know of each other what consumers hold. */
+  protected *partitionsOf(log: string): Generator<LogAudit> {
+    const { topicId } = this.audit(log)
+    for (const audit of this.logs.values()) if (audit.topicId === topicId) yield audit
+  }
+
+  #check(promised: Promised): void {
+    const audit = this.audit(promised.log)
+    if (promised.type === 'stored') {
+      const value = audit.values[promised.offset]
+      const there = () =>
+        `[12] ${promised.log} ${promised.offset} was shown as ${promised.value}, and is ${value}`
+      check(value === promised.value, there)
+      return
+    }
+    const group = audit.groups.get(promised.group)
+    if (group?.generation !== promised.generation) return
+    const how = group.ended.get(`${promised.token} ${promised.offset}`)
+    const kept = how !== undefined && promised.how.includes(how)
+    check(
+      kept,
+      () =>
+        `[17] ${promised.log} ${promised.offset} was answered as ${promised.how.join(' or ')}, and is ${how}`,
+    )
+  }
+}
