@@ -1,9 +1,9 @@
 import { isPortalError } from '../../src/core/errors.js'
+import type { ClientWorld } from './client-world.js'
 import type { Call } from './link.js'
-import type { World } from './world.js'
 
 /** Moves, pauses, resumes, makes and deletes groups, and looks at them, at random. */
-export async function runAdministrator(world: World, call: Call, goesOn: () => boolean): Promise<void> {
+export async function runAdministrator(world: ClientWorld, call: Call, goesOn: () => boolean): Promise<void> {
   const { scheduler } = world
   while (goesOn() && !world.healing) {
     await scheduler.sleep(scheduler.random() * 3_000)

@@ -2,11 +2,11 @@ import { isPortalError } from '../../src/core/errors.js'
 import { RecordBatchView } from '../../src/core/record-batch-view.js'
 import type { Delivery, JoinedGroup, Settlement, SettleOutcome } from '../../src/protocol/service.js'
 import { offsetsOf, rangesOf } from '../unit/queue-model/rig.js'
+import type { ClientWorld } from './client-world.js'
 import { tokenName } from './group-audit.js'
 import type { Call } from './link.js'
 import { findTopic } from './producer.js'
 import { check } from './violation.js'
-import type { World } from './world.js'
 
 export interface ConsumerOptions {
   readonly name: string
@@ -26,7 +26,7 @@ const BECOMES: Record<SettleOutcome, readonly string[]> = {
 
 /** A consumer that acks, fails, rejects, extends, gives back, falls silent, dies and comes back under another name. */
 export async function runConsumer(
-  world: World,
+  world: ClientWorld,
   call: Call,
   options: ConsumerOptions,
   goesOn: () => boolean,

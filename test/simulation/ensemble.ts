@@ -102,7 +102,12 @@ export class Ensemble {
       result = { error }
     }
     const { touched } = this.truth.takeChanges()
-    for (const observer of this.observers) observer(touched)
+    try {
+      for (const observer of this.observers) observer(touched)
+    } catch (error) {
+      // Whoever wrote has no part in it.
+      this.#scheduler.fail(error)
+    }
     for (const replica of this.replicas) {
       const lag = replica === at ? 0 : this.#scheduler.random() * this.faults.lag
       if (lag === 0) this.catchUp(replica, this.written)

@@ -23,6 +23,7 @@ export class Ledger implements Surroundings {
   readonly #maxDeliveries: (group: string) => number
   readonly #promised = new Map<string, Promised>()
   readonly #acked = new Set<string>()
+  readonly #buried = new Set<string>()
   /** Topic id -> name; of two topics of one name the later is the last. */
   readonly names = new Map<string, string>()
   /** Every lease that was ever written, those that a loss of power took back among them. */
@@ -67,11 +68,23 @@ export class Ledger implements Surroundings {
     for (const promised of this.#promised.values()) this.#check(promised)
   }
 
+  learn(topicId: string, name: string): void {
+    if (!this.#buried.has(topicId)) this.names.set(topicId, name)
+  }
+
+  /** A send was acknowledged as stored at this offset. */
+  sent(_log: string, _offset: number): void {}
+
   /** The topic was deleted: what was promised of it is void. */
   bury(topicId: string): void {
+    this.#buried.add(topicId)
     this.names.delete(topicId)
     for (const log of this.logs.keys()) if (log.startsWith(`${topicId}/`)) this.logs.delete(log)
     for (const [key, { log }] of this.#promised) if (log.startsWith(`${topicId}/`)) this.#promised.delete(key)
+  }
+
+  isBuried(log: string): boolean {
+    return this.#buried.has(log.slice(0, log.lastIndexOf('/')))
   }
 
   get promises(): number {

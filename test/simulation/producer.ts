@@ -2,9 +2,9 @@ import { crc32 } from 'node:zlib'
 import { isPortalError } from '../../src/core/errors.js'
 import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
 import type { TopicRoute } from '../../src/protocol/service.js'
+import type { ClientWorld } from './client-world.js'
 import type { Call } from './link.js'
 import { check } from './violation.js'
-import type { World } from './world.js'
 
 export interface ProducerOptions {
   readonly name: string
@@ -22,7 +22,7 @@ export interface ProducerOptions {
  * process dies with it; its next life is another producer.
  */
 export async function runProducer(
-  world: World,
+  world: ClientWorld,
   call: Call,
   options: ProducerOptions,
   goesOn: () => boolean,
@@ -96,6 +96,7 @@ export async function runProducer(
     ids: (string | undefined)[],
     runs: readonly number[],
   ): void {
+    if (world.auditor.isBuried(log)) return
     let at = 0
     for (let run = 0; run < runs.length; run += 3) {
       for (let i = 0; i < runs[run]!; i++, at++) {
@@ -103,6 +104,7 @@ export async function runProducer(
         const value = values[at]!
         if (runs[run + 2] === 0) {
           world.auditor.promise({ type: 'stored', log, offset, value })
+          world.auditor.sent(log, offset)
           const stored = world.auditor.audit(log).places.get(`${producer} ${epoch} ${sequence + at}`)
           check(
             stored === offset,
@@ -125,7 +127,7 @@ export async function runProducer(
 
 /** Asks until the topic is there. */
 export async function findTopic(
-  world: World,
+  world: ClientWorld,
   call: Call,
   name: string,
   goesOn: () => boolean,
@@ -133,7 +135,7 @@ export async function findTopic(
   while (goesOn()) {
     try {
       const route = await call('findTopic', { name }, 1_000)
-      world.auditor.names.set(route.topicId, name)
+      world.auditor.learn(route.topicId, name)
       return route
     } catch (error) {
       if (!isPortalError(error)) throw error

@@ -1,13 +1,13 @@
 import { isPortalError } from '../../src/core/errors.js'
 import { RecordBatchView } from '../../src/core/record-batch-view.js'
+import type { ClientWorld } from './client-world.js'
 import type { Call } from './link.js'
 import { findTopic } from './producer.js'
 import { check } from './violation.js'
-import type { World } from './world.js'
 
 /** Reads a partition from its start over and over: what was shown once is always shown, or gone for good (invariant 12). */
 export async function runReader(
-  world: World,
+  world: ClientWorld,
   call: Call,
   topic: string,
   partition: number,

@@ -1,0 +1,407 @@
+import { crc32 } from 'node:zlib'
+import type { PartitionDocument, ReplicaName } from '../../src/coordination/documents.js'
+import { isSameReplica } from '../../src/coordination/partition-change.js'
+import type { StoredEntry } from '../../src/core/entry.js'
+import { decodeBody } from '../../src/core/entry-codec.js'
+import { PartitionState } from '../../src/core/partition-state.js'
+import { decodeSnapshot } from '../../src/core/snapshot.js'
+import type { FetchResponse } from '../../src/protocol/peer-service.js'
+import type { MemoryDatabase } from '../../src/storage/memory-database.js'
+import type { Write } from '../../src/storage/storage.js'
+import { dumpState } from '../unit/queue-model/dump.js'
+import { ClusterLedger } from './cluster-ledger.js'
+import { firstDifference } from './difference.js'
+import type { Disk, DiskWatcher } from './disk.js'
+import { DocumentAudit, topicOf } from './document-audit.js'
+import type { Ensemble } from './ensemble.js'
+import { ReplicaAudit } from './replica-audit.js'
+import type { Trace } from './trace.js'
+import { check } from './violation.js'
+
+/** A disk of the cluster: one database, from its birth until it is wiped, and beyond. */
+interface Database {
+  readonly name: string
+  readonly disk: Disk
+  readonly replicas: Map<string, ReplicaAudit>
+  storage: string | undefined
+  isWiped: boolean
+}
+
+/** A snapshot that was written before all that it covers was known to be committed. */
+interface EarlySnapshot {
+  readonly database: Database
+  readonly log: string
+  readonly index: number
+}
+
+/**
+ * Watches all disks of a cluster and its documents, and knows by itself what is committed: an entry that every replica in sync has
+ * fsynced is there for good, since whoever leads next is one of them. What is committed goes into the ledger; what anyone is shown must be.
+ */
+export class ClusterAudit {
+  readonly ledger: ClusterLedger
+  readonly documents: DocumentAudit
+  readonly #trace: Trace
+  readonly #databases: Database[] = []
+  /** `log index epoch` -> the entry: each is written once (invariant 1). */
+  readonly #entries = new Map<string, StoredEntry>()
+  /** `log index epoch` that was not written by its leader first, so far. */
+  readonly #unclaimed = new Map<string, string>()
+  /** `log epoch` -> the lowest and the highest high watermark that were shown. */
+  readonly #shown = new Map<string, Map<number, { low: number; high: number }>>()
+  #early: EarlySnapshot[] = []
+
+  constructor(options: {
+    readonly trace: Trace
+    readonly ensemble: Ensemble
+    readonly now: () => number
+    readonly latestTime: () => number
+    readonly maxDeliveries: (group: string) => number
+  }) {
+    this.#trace = options.trace
+    this.ledger = new ClusterLedger(options, (log, index, epoch) => this.#holders(log, index, epoch), {
+      minInSync: (log) => this.documents.minInSync(log),
+    })
+    this.documents = new DocumentAudit(options.ensemble, options.trace, {
+      changed: (log, document, before) => this.#documentChanged(log, document, before),
+      buried: (topicId) => this.ledger.bury(topicId),
+    })
+  }
+
+  /** Watches a new disk. Returns who is to be told of it. */
+  watch(name: string, disk: () => Disk): DiskWatcher & { restarted(): void; wiped(): void } {
+    let database: Database | undefined
+    const known = () => {
+      database ??= { name, disk: disk(), replicas: new Map(), storage: undefined, isWiped: false }
+      if (!this.#databases.includes(database)) this.#databases.push(database)
+      return database
+    }
+    return {
+      written: (writes) => this.#written(known(), writes),
+      synced: () => this.#synced(known()),
+      restarted: () => this.#restarted(known()),
+      wiped: () => {
+        known().isWiped = true
+      },
+    }
+  }
+
+  // What disks tell ----------------------------------------------------------------------------------------------------
+
+  #written(database: Database, writes: readonly Write[]): void {
+    const { view } = database.disk
+    for (const write of writes) {
+      if (write.type === 'meta') this.#identify(database, write)
+      else {
+        if (write.type === 'append')
+          for (const entry of write.entries) this.#appended(database, write.log, entry)
+        if (write.type === 'truncate') this.#truncated(database, write.log, write.from)
+        if (write.type === 'delete-log') this.#deleted(database, write.log)
+        const replica = this.#replica(database, write.log)
+        replica.written(write, view)
+        if (write.type === 'delete-log') database.replicas.delete(write.log)
+      }
+    }
+    for (const write of writes) {
+      if (write.type === 'snapshot') this.#early.push({ database, log: write.log, index: write.header.index })
+    }
+    for (const log of new Set(writes.flatMap((write) => ('log' in write ? [write.log] : [])))) {
+      database.replicas.get(log)?.checkWhole()
+    }
+  }
+
+  #identify(database: Database, { key, value }: Extract<Write, { type: 'meta' }>): void {
+    if (key !== 'broker' || value === undefined) return
+    database.storage = JSON.parse(new TextDecoder().decode(value)).storageId as string
+  }
+
+  #synced(database: Database): void {
+    for (const replica of database.replicas.values()) {
+      if (replica.durable === replica.end) continue
+      replica.synced()
+      this.#advance(replica.log)
+    }
+  }
+
+  /** A machine has lost power, or a process died: what it has written may be gone. */
+  #restarted(database: Database): void {
+    const { view } = database.disk
+    for (const replica of database.replicas.values()) {
+      const before = replica.end
+      replica.restarted(view)
+      if (replica.end !== before)
+        this.#trace.line(`${database.name} lost ${before - replica.end} entries of ${replica.log}`)
+      const document = this.documents.partitions.get(replica.log)
+      if (document && isIn(document.inSync, database)) this.#checkHolds(replica, '[3]')
+    }
+    this.#early = this.#early.filter(
+      (early) => early.database !== database || view.readSnapshot(early.log)?.header.index === early.index,
+    )
+    this.#settleSnapshots()
+  }
+
+  #appended(database: Database, log: string, entry: StoredEntry): void {
+    const { index, epoch, kind, baseOffset, count } = entry
+    const key = `${log} ${index} ${epoch}`
+    const leader = this.documents.leaderOf(log, epoch)
+    const isLeader = leader !== undefined && leader.storage === database.storage
+    check(leader !== undefined, () => `[1] ${database.name} writes ${key}: nobody was given that epoch`)
+    const known = this.#entries.get(key)
+    if (known === undefined) {
+      this.#trace.line(`${database.name} log ${brief(log)} ${index}@${epoch} ${kind} ${baseOffset}+${count}`)
+      this.#entries.set(key, entry)
+      if (!isLeader) this.#unclaimed.set(key, database.name)
+    } else {
+      check(isSameEntry(known, entry), () => `[1, 5] ${database.name} writes another entry ${key}`)
+    }
+    if (isLeader) this.#unclaimed.delete(key)
+    const committed = this.#committed(log)[index]
+    check(
+      committed === undefined || committed.epoch >= epoch,
+      () =>
+        `[4] ${database.name} writes ${kind} at ${log} ${index} in epoch ${epoch}, where ${committed!.kind} of epoch ${committed!.epoch} is committed`,
+    )
+  }
+
+  #truncated(database: Database, log: string, from: number): void {
+    const document = this.documents.partitions.get(log)
+    const replica = this.#replica(database, log)
+    this.#trace.line(`${database.name} log ${brief(log)} truncated from ${from}, was ${replica.end}`)
+    if (!document || !isIn(document.inSync, database)) return
+    const committed = this.#committed(log)
+    for (let index = from; index < Math.min(replica.end, committed.length); index++) {
+      const lost = replica.holds(index, committed[index]!.epoch)
+      check(!lost, () => `[6] ${database.name}, in sync, truncates ${log} ${index}, which is committed`)
+    }
+  }
+
+  #deleted(database: Database, log: string): void {
+    this.#trace.line(`${database.name} deletes log ${brief(log)}`)
+    const document = this.documents.partitions.get(log)
+    const isDead = this.documents.tombstones.has(topicOf(log))
+    const isReplica =
+      document !== undefined && isIn([...document.replicas, ...(document.target ?? [])], database)
+    const mayGo = isDead || (document !== undefined && (!isReplica || !isIn(document.inSync, database)))
+    check(
+      mayGo,
+      () => `[11] ${database.name} deletes ${log}, which no tombstone and no move has taken from it`,
+    )
+  }
+
+  // What is committed --------------------------------------------------------------------------------------------------
+
+  /** Moves on what is committed, as far as all replicas in sync have it. */
+  #advance(log: string): void {
+    const document = this.documents.partitions.get(log)
+    if (!document || document.inSync.length === 0 || this.documents.tombstones.has(topicOf(log))) return
+    const replicas = document.inSync.map((name) => this.#replicaOf(name, log))
+    const audit = this.ledger.audit(log)
+    for (;;) {
+      const index = audit.entries.length
+      const epoch = replicas.find((replica) => replica?.epochs[index] !== undefined)?.epochs[index]
+      if (epoch === undefined) break
+      if (!replicas.every((replica) => replica?.holds(index, epoch))) break
+      audit.append(this.#entries.get(`${log} ${index} ${epoch}`)!)
+      this.ledger.entries++
+    }
+    this.#settleSnapshots()
+  }
+
+  #documentChanged(log: string, document: PartitionDocument, before: PartitionDocument | undefined): void {
+    const added = document.inSync.filter(
+      (name) => !before?.inSync.some((other) => isSameReplica(name, other)),
+    )
+    // As it was before: what is committed follows from who was in sync.
+    for (const name of added) {
+      if (this.#committed(log).length === 0) continue
+      const replica = this.#replicaOf(name, log)
+      const end = this.#committed(log).length
+      check(replica !== undefined, () => `[8] ${name.broker} joins ${log} with nothing, ${end} are committed`)
+      this.#checkHolds(replica!, '[8]')
+    }
+    this.#advance(log)
+  }
+
+  /** It has safely all that is committed. */
+  #checkHolds(replica: ReplicaAudit, invariant: string): void {
+    this.#committed(replica.log).forEach(({ index, epoch, kind }) => {
+      check(
+        replica.holds(index, epoch),
+        () =>
+          `${invariant} ${replica.where} is in sync and lacks ${replica.log} ${index}@${epoch} (${kind}), which is committed: it has ${replica.epochs[index]}, safe below ${replica.durable}, snapshot to ${replica.covered}`,
+      )
+    })
+  }
+
+  /** A snapshot is of committed entries only, and gives what they give. */
+  #settleSnapshots(): void {
+    const early = this.#early
+    this.#early = []
+    for (const snapshot of early) {
+      if (this.#committed(snapshot.log).length < snapshot.index) this.#early.push(snapshot)
+      else this.#checkSnapshot(snapshot)
+    }
+  }
+
+  #checkSnapshot({ database, log, index }: EarlySnapshot): void {
+    const stored = database.disk.view.readSnapshot(log)
+    if (stored?.header.index !== index) return
+    const { state } = decodeSnapshot(stored.header.payload, stored.pages, crc32)
+    this.#compare(`${database.name}: the snapshot of ${log} to ${index}`, log, state)
+  }
+
+  /** A state is what the committed entries below its next index give. */
+  #compare(what: string, log: string, state: PartitionState): void {
+    const audit = this.ledger.audit(log)
+    const ids = audit.ids.filter((id) => id !== undefined)
+    let whole = audit.state
+    if (state.nextIndex !== whole.nextIndex) {
+      whole = new PartitionState()
+      for (const entry of audit.entries.slice(0, state.nextIndex))
+        whole.apply(entry, decodeBody(entry, crc32))
+    }
+    const difference = firstDifference(dumpState(state, ids), dumpState(whole, ids))
+    check(difference === undefined, () => `[5] ${what} differs from the whole log: ${difference}`)
+  }
+
+  // What brokers say ---------------------------------------------------------------------------------------------------
+
+  /** A leader has answered a fetch: what it shows as committed is, and nobody was shown more before. */
+  fetched(broker: string, epochs: ReadonlyMap<string, number>, { results }: FetchResponse): void {
+    for (const result of results) {
+      if (result.type !== 'entries') continue
+      const log = `${result.topicId}/${result.partition}`
+      const epoch = epochs.get(log)
+      if (epoch === undefined || this.documents.tombstones.has(result.topicId)) continue
+      for (const entry of result.entries) {
+        if (entry.epoch === epoch) this.#unclaimed.delete(`${log} ${entry.index} ${epoch}`)
+      }
+      const { highWatermark } = result
+      this.#showed(log, epoch, highWatermark)
+      const end = this.#committed(log).length
+      check(
+        highWatermark <= end,
+        () => `[3] ${broker} shows ${log} as committed below ${highWatermark}, and it is below ${end}`,
+      )
+    }
+  }
+
+  #showed(log: string, epoch: number, highWatermark: number): void {
+    const shown = this.#shown.get(log) ?? new Map<number, { low: number; high: number }>()
+    this.#shown.set(log, shown)
+    for (const [other, { low, high }] of shown) {
+      const holds = other < epoch ? high <= highWatermark : other === epoch || low >= highWatermark
+      check(
+        holds,
+        () => `[7] ${log}: ${highWatermark} is shown in epoch ${epoch}, ${low} to ${high} were in ${other}`,
+      )
+    }
+    const own = shown.get(epoch)
+    shown.set(epoch, {
+      low: Math.min(own?.low ?? highWatermark, highWatermark),
+      high: Math.max(own?.high ?? highWatermark, highWatermark),
+    })
+  }
+
+  // At the end ---------------------------------------------------------------------------------------------------------
+
+  /** Why the replicas are not yet all the same, if so. */
+  unequal(): string | undefined {
+    for (const [log, document] of this.documents.partitions) {
+      const { leader, replicas, inSync, target } = document
+      if (!leader) return `${log} has no leader`
+      if (target) return `${log} is still being moved`
+      if (inSync.length < replicas.length) return `of ${log} not all replicas are in sync`
+      const leading = this.#replicaOf(leader, log)
+      for (const name of replicas) {
+        const replica = this.#replicaOf(name, log)
+        if (replica?.durable !== leading?.durable)
+          return `${name.broker} has ${log} below ${replica?.durable}, the leader ${leader.broker} below ${leading?.durable}`
+      }
+      if ((leading?.durable ?? 0) !== this.#committed(log).length) return `${log} is not all committed`
+    }
+    for (const database of this.#databases) {
+      if (database.isWiped) continue
+      const stray = database.disk.view.logs().find((log) => this.documents.tombstones.has(topicOf(log)))
+      if (stray) return `${database.name} still has ${stray}, whose topic was deleted`
+    }
+    return undefined
+  }
+
+  /** All replicas give the same, which is what the whole log gives, and all promises hold. */
+  check(): void {
+    for (const [log, document] of this.documents.partitions) {
+      for (const name of document.replicas) {
+        const database = this.#databaseOf(name)!
+        this.#compare(`${database.name}: ${log}`, log, recovered(database.disk.view, log))
+        this.#checkTrims(database, log)
+      }
+    }
+    for (const [key, name] of this.#unclaimed)
+      check(false, () => `[1] ${name} has ${key}, which its leader never wrote`)
+    check(this.#early.length === 0, () => `a snapshot of ${this.#early[0]?.log} covers what is not committed`)
+    this.ledger.checkPromises()
+  }
+
+  /** What is gone was trimmed. */
+  #checkTrims({ name, disk }: Database, log: string): void {
+    const there = new Set(
+      disk.view.read(log, { from: 0, maxBytes: Number.POSITIVE_INFINITY }).map(({ index }) => index),
+    )
+    const audit = this.ledger.audit(log)
+    for (const { index, kind, count, baseOffset } of audit.entries) {
+      const kept = kind === 'messages' && count > 0 && audit.isStored(baseOffset)
+      check(!kept || there.has(index), () => `[11] ${name}: batch ${index} of ${log} is gone without a trim`)
+    }
+  }
+
+  #holders(log: string, index: number, epoch: number): number {
+    return this.#databases.filter(({ replicas }) => replicas.get(log)?.holds(index, epoch)).length
+  }
+
+  #committed(log: string): readonly StoredEntry[] {
+    return this.ledger.audit(log).entries
+  }
+
+  #databaseOf({ storage }: ReplicaName): Database | undefined {
+    return this.#databases.find((database) => database.storage === storage)
+  }
+
+  #replicaOf(name: ReplicaName, log: string): ReplicaAudit | undefined {
+    return this.#databaseOf(name)?.replicas.get(log)
+  }
+
+  #replica(database: Database, log: string): ReplicaAudit {
+    let replica = database.replicas.get(log)
+    if (!replica) {
+      replica = new ReplicaAudit(database.name, log)
+      database.replicas.set(log, replica)
+    }
+    return replica
+  }
+}
+
+function isIn(list: readonly ReplicaName[], { storage }: Database): boolean {
+  return list.some((name) => name.storage === storage)
+}
+
+function recovered(view: MemoryDatabase, log: string): PartitionState {
+  const stored = view.readSnapshot(log)
+  const state = stored
+    ? decodeSnapshot(stored.header.payload, stored.pages, crc32).state
+    : new PartitionState()
+  for (const entry of view.read(log, { from: state.nextIndex, maxBytes: Number.POSITIVE_INFINITY }))
+    state.apply(entry, decodeBody(entry, crc32))
+  return state
+}
+
+function isSameEntry(one: StoredEntry, other: StoredEntry): boolean {
+  const { payload: a, ...left } = one
+  const { payload: b, ...right } = other
+  return firstDifference(left, right) === undefined && Buffer.compare(a, b) === 0
+}
+
+/** Enough of a log's name to tell it from others. */
+function brief(log: string): string {
+  return `${log.slice(0, 4)}${log.slice(log.lastIndexOf('/'))}`
+}

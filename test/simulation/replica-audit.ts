@@ -1,0 +1,71 @@
+import type { MemoryDatabase } from '../../src/storage/memory-database.js'
+import type { Write } from '../../src/storage/storage.js'
+import { check } from './violation.js'
+
+/** One replica of one partition, as its disk tells. */
+export class ReplicaAudit {
+  readonly log: string
+  /** Where it lies, for messages. */
+  readonly where: string
+  /** By index: the epoch of the entry that is stored there; a hole where a snapshot or a trim has taken it. */
+  epochs: (number | undefined)[] = []
+  /** Below it a snapshot has all. */
+  covered = 0
+  /** Below it all is fsynced. */
+  durable = 0
+
+  constructor(where: string, log: string) {
+    this.where = where
+    this.log = log
+  }
+
+  get end(): number {
+    return Math.max(this.epochs.length, this.covered)
+  }
+
+  written(write: Extract<Write, { readonly log: string }>, view: MemoryDatabase): void {
+    if (write.type === 'append') {
+      for (const { index, epoch } of write.entries) this.epochs[index] = epoch
+      return
+    }
+    if (write.type === 'page' || write.type === 'drop-pages') return
+    if (write.type === 'truncate') this.durable = Math.min(this.durable, write.from)
+    if (write.type === 'delete-log') this.durable = 0
+    this.reread(view)
+  }
+
+  /** All that is written is safe. */
+  synced(): void {
+    this.durable = this.end
+  }
+
+  /** The machine has lost power: what is there now is all there is, and it is safe. */
+  restarted(view: MemoryDatabase): void {
+    this.reread(view)
+    this.durable = this.end
+  }
+
+  /** Whether it has safely what was written at `index` in `epoch`, or a snapshot that covers it. */
+  holds(index: number, epoch: number): boolean {
+    if (index >= this.durable) return false
+    const found = this.epochs[index]
+    return found === undefined ? index < this.covered : found === epoch
+  }
+
+  /** There is no gap that no snapshot covers: else it cannot be recovered. */
+  checkWhole(): void {
+    for (let index = this.covered; index < this.epochs.length; index++) {
+      check(
+        this.epochs[index] !== undefined,
+        () => `${this.where}: ${this.log} has no entry ${index}, and its snapshot ends at ${this.covered}`,
+      )
+    }
+  }
+
+  reread(view: MemoryDatabase): void {
+    this.epochs = []
+    for (const { index, epoch } of view.read(this.log, { from: 0, maxBytes: Number.POSITIVE_INFINITY }))
+      this.epochs[index] = epoch
+    this.covered = view.readSnapshot(this.log)?.header.index ?? 0
+  }
+}
