@@ -238,7 +238,7 @@ export class CoordinationConnection {
 
   #end(): void {
     this.#isOver = true
-    this.#leaseUntil = 0
+    this.#leaseUntil = Number.NEGATIVE_INFINITY
     this.#accepted?.replica.watchers.delete(this.#accepted.listener)
     this.#accepted = undefined
     this.#wire = undefined

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { isPortalError } from '../../src/core/errors.js'
 import type { FetchRequest, FetchResponse, PeerService } from '../../src/protocol/peer-service.js'
-import { Peers } from './peers.js'
+import { Calls } from './calls.js'
+import { peerOver } from './peers.js'
 import { Scheduler } from './scheduler.js'
 import { Trace } from './trace.js'
 import { type Division, Wires } from './wires.js'
@@ -11,17 +12,18 @@ const NAMES = ['a', 'b', 'c', 'd']
 function network(seed: number) {
   const scheduler = new Scheduler(seed)
   const wires = new Wires(scheduler, new Trace(() => scheduler.now))
-  const peers = new Peers(scheduler, wires, { answered: () => {} })
+  const calls = new Calls<{ readonly peers: PeerService }>(scheduler, wires)
   /** Who was asked for what, in the order of arrival. */
   const arrived: string[] = []
   const lives = new Map(NAMES.map((name) => [name, scheduler.life()]))
-  const connect = (from: string, to: string) => peers.connect(from, lives.get(from)!, to)
+  const connect = (from: string, to: string) =>
+    peerOver(calls, { from, life: lives.get(from)!, to }, () => {})
   for (const name of NAMES) {
     const fetch = async (request: FetchRequest): Promise<FetchResponse> => {
       arrived.push(`${request.from.broker}${name} ${request.maxBytes}`)
       return { results: [] }
     }
-    peers.listen(name, lives.get(name)!, { fetch } as unknown as PeerService)
+    calls.listen(name, lives.get(name)!, { peers: { fetch } as unknown as PeerService })
   }
   const settled = async <T>(work: Promise<T>): Promise<'answered' | 'disconnected'> => {
     let outcome: 'answered' | 'disconnected' | undefined
