@@ -330,6 +330,8 @@ export class ClusterAudit {
 
   /** All replicas give the same, which is what the whole log gives, and all promises hold. */
   check(): void {
+    for (const [key, name] of this.#unclaimed)
+      check(false, () => `[1] ${name} has ${key}, which its leader never wrote`)
     for (const [log, document] of this.documents.partitions) {
       for (const name of document.replicas) {
         const database = this.#databaseOf(name)!
@@ -337,8 +339,6 @@ export class ClusterAudit {
         this.#checkTrims(database, log)
       }
     }
-    for (const [key, name] of this.#unclaimed)
-      check(false, () => `[1] ${name} has ${key}, which its leader never wrote`)
     check(this.#early.length === 0, () => `a snapshot of ${this.#early[0]?.log} covers what is not committed`)
     this.ledger.checkPromises()
   }

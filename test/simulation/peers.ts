@@ -27,16 +27,16 @@ export function peerOver<S extends { readonly peers: PeerService | undefined }>(
       // What is sent is what it was then.
       const sent = copyMessage(request)
       const wait = 'wait' in request ? request.wait : 0
-      const serve = async ({ peers }: S, signal: AbortSignal) => {
+      const serve = async ({ peers }: S, signal: AbortSignal): Promise<PeerAnswer<M>> => {
         const service = peers! as unknown as Record<
           M,
           (request: PeerRequest<M>, call: CallOptions) => Promise<PeerAnswer<M>>
         >
-        const answer = copyMessage(await service[name](copyMessage(sent), { signal }))
+        const answer = copyMessage<PeerAnswer<M>>(await service[name](copyMessage(sent), { signal }))
         answered(to, name, sent, answer)
         return answer
       }
-      return calls.call({ from, life, to, name, wait, signal: options?.signal, serve })
+      return calls.call<PeerAnswer<M>>({ from, life, to, name, wait, signal: options?.signal, serve })
     }
   }
   return {

@@ -1,0 +1,228 @@
+import { crc32 } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { encodeDocument } from '../../src/coordination/document-codec.js'
+import { type PartitionDocument, paths, type ReplicaName } from '../../src/coordination/documents.js'
+import type { StoredEntry } from '../../src/core/entry.js'
+import { encodeBody } from '../../src/core/entry-codec.js'
+import type { Write } from '../../src/storage/storage.js'
+import { ClusterAudit } from './cluster-audit.js'
+import { Disk } from './disk.js'
+import { Ensemble } from './ensemble.js'
+import { Scheduler } from './scheduler.js'
+import { Trace } from './trace.js'
+
+const LOG = 'topic/0'
+const NAMES = ['a', 'b', 'c']
+const replica = (broker: string): ReplicaName => ({ broker, storage: `disk of ${broker}` })
+
+/** Three disks and a document, written by hand. */
+class Scene {
+  readonly scheduler = new Scheduler(1)
+  readonly ensemble = new Ensemble(this.scheduler)
+  readonly trace = new Trace(() => this.scheduler.now)
+  readonly audit = new ClusterAudit({
+    trace: this.trace,
+    ensemble: this.ensemble,
+    now: () => this.scheduler.now,
+    latestTime: () => this.scheduler.latestTime,
+    maxDeliveries: () => 3,
+  })
+  readonly disks = new Map<string, Disk>()
+  readonly watchers = new Map<string, ReturnType<ClusterAudit['watch']>>()
+  #version = -1
+
+  static async make(): Promise<Scene> {
+    const scene = new Scene()
+    await scene.document({ epoch: 1, leader: 'a', inSync: NAMES })
+    return scene
+  }
+
+  private constructor() {
+    for (const name of NAMES) {
+      const watcher = this.audit.watch(name, () => disk)
+      const disk: Disk = new Disk(this.scheduler, this.trace, watcher)
+      this.watchers.set(name, watcher)
+      this.disks.set(name, disk)
+      const value = new TextEncoder().encode(JSON.stringify({ storageId: `disk of ${name}` }))
+      disk.write([{ type: 'meta', key: 'broker', value }])
+    }
+  }
+
+  /** Throws what the audit finds. */
+  async document(change: { epoch: number; leader: string; inSync: readonly string[] }): Promise<void> {
+    const document: PartitionDocument = {
+      topicId: 'topic',
+      partition: 0,
+      epoch: change.epoch,
+      leader: replica(change.leader),
+      replicas: NAMES.map(replica),
+      inSync: change.inSync.map(replica),
+    }
+    const data = encodeDocument(document, { writer: 'w', nonce: 'n' })
+    const path = paths.partition('topic', 0)
+    this.ensemble.write((nodes) =>
+      this.#version < 0
+        ? nodes.create(path, { data, owner: undefined, sequential: false })
+        : nodes.compareAndSet(path, data, this.#version),
+    )
+    this.#version++
+    // What observers find is thrown by the next step.
+    this.scheduler.after(0, () => {})
+    await this.scheduler.step()
+  }
+
+  write(names: readonly string[], writes: readonly Write[]): void {
+    for (const name of names) this.disks.get(name)!.write(writes)
+  }
+
+  append(names: readonly string[], ...places: readonly (readonly [index: number, epoch: number])[]): void {
+    this.write(names, [
+      { type: 'append', log: LOG, entries: places.map(([index, epoch]) => entry(index, epoch)) },
+    ])
+  }
+
+  sync(...names: readonly string[]): void {
+    for (const name of names) this.disks.get(name)!.sync()
+  }
+
+  shows(epoch: number, highWatermark: number): void {
+    const result = { type: 'entries', topicId: 'topic', partition: 0, entries: [], highWatermark } as const
+    this.audit.fetched('a', new Map([[LOG, epoch]]), { results: [result] })
+  }
+
+  get committed(): number {
+    return this.audit.ledger.audit(LOG).entries.length
+  }
+}
+
+function entry(index: number, epoch: number): StoredEntry {
+  return {
+    index,
+    epoch,
+    kind: 'epoch',
+    version: 1,
+    baseOffset: 0,
+    count: 0,
+    appendTime: 1,
+    safeTime: 1,
+    payload: encodeBody({ kind: 'epoch', leader: 'somebody' }, crc32),
+  }
+}
+
+describe('the audit of a cluster', () => {
+  it('knows an entry for committed once all replicas in sync have fsynced it', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    scene.sync('a', 'b')
+    expect(scene.committed).toBe(0)
+    scene.sync('c')
+    expect(scene.committed).toBe(1)
+    scene.append(['a', 'b'], [1, 1])
+    scene.sync('a', 'b')
+    expect(scene.committed).toBe(1)
+    await scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })
+    expect(scene.committed).toBe(2)
+    scene.shows(1, 2)
+  })
+
+  it('lets a deposed leader write on, and a follower truncate what was not committed', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    scene.sync(...NAMES)
+    await scene.document({ epoch: 2, leader: 'b', inSync: ['b', 'c'] })
+    scene.append(['b', 'c'], [1, 2])
+    scene.sync('b', 'c')
+    scene.append(['a'], [1, 1], [2, 1])
+    scene.write(['a'], [{ type: 'truncate', log: LOG, from: 1 }])
+    scene.append(['a'], [1, 2])
+    scene.sync('a')
+    await scene.document({ epoch: 2, leader: 'b', inSync: NAMES })
+    expect(scene.committed).toBe(2)
+    expect(scene.audit.unequal()).toBeUndefined()
+    scene.audit.check()
+  })
+
+  it('finds what is shown as committed and is not fsynced everywhere', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    scene.sync('a', 'b')
+    expect(() => scene.shows(1, 1)).toThrow('[3]')
+  })
+
+  it('finds a high watermark that goes back', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    scene.sync(...NAMES)
+    scene.shows(1, 1)
+    expect(() => scene.shows(2, 0)).toThrow('[7]')
+  })
+
+  it('finds a new leader that lacks what was committed', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    scene.append(['a', 'b'], [1, 1])
+    scene.sync(...NAMES)
+    await scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })
+    expect(scene.committed).toBe(2)
+    await expect(scene.document({ epoch: 2, leader: 'c', inSync: ['c', 'b'] })).rejects.toThrow('[8]')
+  })
+
+  it('finds a replica in sync that truncates what was committed, and a leader that writes over it', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1], [1, 1])
+    scene.sync(...NAMES)
+    await scene.document({ epoch: 2, leader: 'b', inSync: NAMES })
+    expect(() => scene.write(['b'], [{ type: 'truncate', log: LOG, from: 1 }])).toThrow('[6]')
+    expect(() => scene.append(['b'], [1, 2])).toThrow('[4]')
+  })
+
+  it('finds replicas that join without having caught up', async () => {
+    const scene = await Scene.make()
+    await scene.document({ epoch: 1, leader: 'a', inSync: ['a'] })
+    scene.append(['a'], [0, 1])
+    scene.sync('a')
+    await expect(scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })).rejects.toThrow('[8]')
+  })
+
+  it('finds an epoch with two writers', async () => {
+    const scene = await Scene.make()
+    scene.append(['b'], [0, 1])
+    expect(() => scene.audit.check()).toThrow('[1]')
+    expect(() => scene.append(['a'], [0, 2])).toThrow('[1]')
+  })
+
+  it('finds another entry at the same place in the same epoch', async () => {
+    const scene = await Scene.make()
+    scene.append(['a'], [0, 1])
+    const other = { ...entry(0, 1), appendTime: 2 }
+    expect(() => scene.write(['b'], [{ type: 'append', log: LOG, entries: [other] }])).toThrow('[1, 5]')
+  })
+
+  it('finds a leader written without a new epoch', async () => {
+    const scene = await Scene.make()
+    await expect(scene.document({ epoch: 1, leader: 'b', inSync: NAMES })).rejects.toThrow('[1]')
+  })
+
+  it('finds entries that a loss of power took from a replica in sync after they were committed', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    // An fsync that did nothing.
+    for (const name of NAMES) scene.watchers.get(name)!.synced!()
+    expect(scene.committed).toBe(1)
+    scene.disks.get('a')!.losePower()
+    expect(() => scene.watchers.get('a')!.restarted()).toThrow('[3]')
+  })
+
+  it('finds a log that is deleted without a tombstone', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    expect(() => scene.write(['b'], [{ type: 'delete-log', log: LOG }])).toThrow('[11]')
+  })
+
+  it('finds a document that is gone without a tombstone', async () => {
+    const scene = await Scene.make()
+    scene.ensemble.write((nodes) => nodes.delete(paths.partition('topic', 0), undefined))
+    scene.scheduler.after(0, () => {})
+    await expect(scene.scheduler.step()).rejects.toThrow('[11]')
+  })
+})
