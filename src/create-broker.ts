@@ -5,6 +5,7 @@ import { nodePersistence } from './broker/node-persistence.js'
 import type { CoordinationAdapter } from './coordination/coordination.js'
 import { inProcessCoordination } from './coordination/memory.js'
 import { PortalError } from './core/errors.js'
+import { checkName } from './core/names.js'
 import type { Logger } from './protocol/connection.js'
 import { quietConsole } from './quiet-console.js'
 import type { Runtime } from './runtime/runtime.js'
@@ -27,6 +28,11 @@ export interface BrokerOptions {
   readonly autoCreateTopics?: boolean | undefined
   /** Bytes of recent messages kept in memory for those who read them soon. At least 1 MiB. @default 16 MiB */
   readonly cacheBytes?: number | undefined
+  /**
+   * The broker's name in its cluster, kept in its database. Give it, and a broker whose disk was lost comes back as itself, gets everything from
+   * the other replicas and is in sync again. Letters, digits, `-`, `_` and `.`. @default a random name, born with the database
+   */
+  readonly id?: string | undefined
   /** How others reach it: `http({ port })`. @default none: this process alone */
   readonly transport?: Transport | undefined
   /**
@@ -63,6 +69,7 @@ const DEFAULT_CACHE = 16 << 20
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const {
     directory,
+    id,
     synchronous,
     autoCreateTopics,
     cacheBytes,
@@ -76,6 +83,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   try {
     return await Broker.open({
       storage,
+      id,
       openCoordination: (opened) => {
         const adapter = coordination ?? inProcessCoordination()
         return adapter({ persistence: nodePersistence(opened) })
@@ -106,6 +114,7 @@ async function openStorage(
 function resolveOptions(options: BrokerOptions) {
   const known = new Set([
     'directory',
+    'id',
     'synchronous',
     'autoCreateTopics',
     'cacheBytes',
@@ -124,6 +133,7 @@ function resolveOptions(options: BrokerOptions) {
   }
   const {
     directory,
+    id,
     synchronous = 'full',
     autoCreateTopics = true,
     cacheBytes = DEFAULT_CACHE,
@@ -134,6 +144,7 @@ function resolveOptions(options: BrokerOptions) {
   } = options ?? {}
   if (typeof directory !== 'string' || directory === '')
     throw invalid("createBroker needs a directory, or ':memory:'.")
+  if (id !== undefined) checkName('broker id', id)
   if (synchronous !== 'full' && synchronous !== 'normal')
     throw invalid("synchronous must be 'full' or 'normal'.")
   if (typeof autoCreateTopics !== 'boolean') throw invalid('autoCreateTopics must be true or false.')
@@ -154,6 +165,7 @@ function resolveOptions(options: BrokerOptions) {
   const cluster = coordination === undefined ? notInCluster(options) : clusterOptions(options)
   return {
     directory,
+    id,
     synchronous,
     autoCreateTopics,
     cacheBytes,

@@ -34,6 +34,8 @@ import { Turns } from './turns.js'
 /** What a broker is made of; create-broker.ts chooses. */
 export interface BrokerParts {
   readonly storage: Storage
+  /** What a new database calls its broker. @default a random name */
+  readonly id?: string | undefined
   /** Opens a session. In a cluster again and again, as sessions end. */
   readonly openCoordination: (storage: Storage) => Promise<CoordinationStore>
   /** Its part in a cluster; undefined: it is alone. Then `remote` is needed. */
@@ -75,7 +77,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
 
   /** Opens it: recovers every partition and takes the lead. Use `createBroker`. */
   static async open(parts: BrokerParts): Promise<Broker> {
-    const identity = await startIdentity(parts.storage, parts.runtime.random)
+    const identity = await startIdentity(parts.storage, parts.runtime.random, parts.id)
     const coordination = await parts.openCoordination(parts.storage)
     const broker = new Broker(parts, identity, coordination)
     try {

@@ -16,11 +16,21 @@ export interface BrokerIdentity {
 }
 
 /** Reads the identity, or gives a new database one, and counts the start. */
-export async function startIdentity(storage: Storage, random: Random): Promise<BrokerIdentity> {
+export async function startIdentity(
+  storage: Storage,
+  random: Random,
+  brokerId?: string,
+): Promise<BrokerIdentity> {
   const stored = (await storage.readMeta(KEY)).get(KEY)
   const before = stored ? decode(stored) : undefined
+  if (before && brokerId !== undefined && before.brokerId !== brokerId) {
+    throw new PortalError(
+      'INVALID_ARGUMENT',
+      `The database is that of broker ${before.brokerId}: it cannot be opened as ${brokerId}. Give it its own id, or another directory.`,
+    )
+  }
   const identity: BrokerIdentity = {
-    brokerId: before?.brokerId ?? randomId(random, 8),
+    brokerId: before?.brokerId ?? brokerId ?? randomId(random, 8),
     storageId: before?.storageId ?? randomId(random, 16),
     clusterId: before?.clusterId ?? randomId(random, 16),
     inCluster: before?.inCluster ?? false,
