@@ -24,6 +24,8 @@ export interface Commitment {
   refusal(): PortalError | undefined
   /** The slowest wall clock among those in sync (ms since the Unix epoch). */
   slowestClock(own: number): number
+  /** Ids of brokers; undefined: this one alone. */
+  readonly placement: { readonly replicas: readonly string[]; readonly inSync: readonly string[] } | undefined
   close(error: PortalError): void
 }
 
@@ -34,5 +36,6 @@ export const aloneCommitment: Commitment = {
   cut: (group) => group,
   refusal: () => undefined,
   slowestClock: (own) => own,
+  placement: undefined,
   close: () => {},
 }

@@ -108,6 +108,11 @@ export class Partition implements CommitSource, DispatchTarget {
     this.#leases = new LeaseStage(lead, this.#entryLog, (settle) => this.settle(settle))
   }
 
+  /** Ids of the brokers that have it; undefined: this one alone. */
+  get placement(): Commitment['placement'] {
+    return this.#commitment.placement
+  }
+
   /** Every message below is committed: nothing above is shown. */
   get committedOffset(): number {
     return this.#entryLog.committedOffset

@@ -104,6 +104,11 @@ export class Leading implements Commitment {
     return this.#document
   }
 
+  get placement(): { readonly replicas: readonly string[]; readonly inSync: readonly string[] } {
+    const idsOf = (replicas: readonly ReplicaName[]) => replicas.map(({ broker }) => broker)
+    return { replicas: idsOf(this.#document.replicas), inSync: idsOf(this.#document.inSync) }
+  }
+
   get committedIndex(): number {
     return this.#committed
   }

@@ -3,13 +3,18 @@ import { Broker, type BrokerParts } from '../../../src/broker/broker.js'
 import type { ClusterOptions } from '../../../src/broker/cluster/clustered.js'
 import type { CoordinationStore } from '../../../src/coordination/coordination.js'
 import { CoordinationTree } from '../../../src/coordination/tree.js'
+import { PortalError } from '../../../src/core/errors.js'
 import { systemRuntime } from '../../../src/runtime/system.js'
 import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Storage } from '../../../src/storage/storage.js'
 import { inProcess } from '../../../src/transport/in-process.js'
+import type { Transport } from '../../../src/transport/transport.js'
 
 const nothing = () => {}
 const quiet = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+
+/** How long anything may take to become true (ms). */
+const PATIENCE = 20_000
 
 /** A cluster in this process: real brokers over the in-process transport, one coordination tree, storages in memory. */
 export class InProcessCluster {
@@ -18,10 +23,14 @@ export class InProcessCluster {
   readonly brokers = new Map<string, Broker>()
   readonly stores = new Map<string, CoordinationStore>()
   readonly errors: unknown[] = []
-  readonly transport = inProcess()
+  readonly #network = inProcess()
+  /** Brokers whom nobody reaches, and who reach nobody. */
+  readonly #cut = new Set<string>()
+  readonly #options: Partial<ClusterOptions>
 
-  private constructor(tree: CoordinationTree) {
+  private constructor(tree: CoordinationTree, options: Partial<ClusterOptions>) {
     this.tree = tree
+    this.#options = options
   }
 
   static async open(
@@ -29,24 +38,27 @@ export class InProcessCluster {
     options: Partial<ClusterOptions> = {},
   ): Promise<InProcessCluster> {
     const nodes = { load: async () => new Map<string, Uint8Array>(), save: async () => {} }
-    const cluster = new InProcessCluster(await CoordinationTree.open(nodes))
-    for (const name of names) await cluster.start(name, options)
+    const cluster = new InProcessCluster(await CoordinationTree.open(nodes), options)
+    for (const name of names) await cluster.start(name)
     return cluster
   }
 
-  async start(name: string, options: Partial<ClusterOptions> = {}): Promise<Broker> {
+  /** Starts a broker, on its disk if it has one. */
+  async start(name: string): Promise<Broker> {
     const storage = this.storages.get(name) ?? memoryStorage({ crc32 })
     this.storages.set(name, storage)
     const parts: BrokerParts = {
-      storage,
+      storage: keptOpen(storage),
+      id: name,
       openCoordination: async () => {
+        this.#check(name)
         const store = this.tree.connect()
         this.stores.set(name, store)
         return store
       },
-      cluster: { replicas: 3, replicaLag: 2_000, ...options },
+      cluster: { replicas: 3, replicaLag: 1_000, ...this.#options },
       local: inProcess(),
-      remote: this.transport,
+      remote: this.#transportOf(name),
       runtime: systemRuntime({ crc32 }),
       logger: quiet,
       autoCreateTopics: true,
@@ -58,7 +70,79 @@ export class InProcessCluster {
     return broker
   }
 
+  /** Nobody reaches the broker any more, and its session ends. */
+  async cutOff(name: string): Promise<void> {
+    this.#cut.add(name)
+    await this.tree.expire(this.stores.get(name)!)
+  }
+
+  /** What a broker has stored: log -> values of its entries, as text. */
+  logs = async (name: string): Promise<Record<string, string[]>> => {
+    const storage = this.storages.get(name)!
+    const found: Record<string, string[]> = {}
+    for (const log of (await storage.logs()).sort()) {
+      const entries = await storage.read(log, { from: 0, maxBytes: 1 << 30, kinds: 'messages' })
+      found[log] = entries.map(
+        ({ index, epoch, payload }) => `${index} ${epoch} ${Buffer.from(payload).toString('hex')}`,
+      )
+    }
+    return found
+  }
+
+  /** Tries again and again until the check does not throw any more. */
+  until = async (check: () => Promise<void>): Promise<void> => {
+    const end = Date.now() + PATIENCE
+    for (;;) {
+      try {
+        return await check()
+      } catch (error) {
+        if (Date.now() > end) throw error
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
   async close(): Promise<void> {
+    this.#cut.clear()
     await Promise.all([...this.brokers.values()].map((broker) => broker.close()))
+  }
+
+  #check(name: string): void {
+    if (this.#cut.has(name)) throw new PortalError('DISCONNECTED', `${name} is cut off.`)
+  }
+
+  #transportOf(name: string): Transport {
+    const network = this.#network
+    const guarded = <T extends object>(service: T): T =>
+      Object.fromEntries(
+        Object.entries(service).map(([method, call]) => [
+          method,
+          (...args: unknown[]) => {
+            if (this.#cut.has(name))
+              return Promise.reject(new PortalError('DISCONNECTED', `${name} is cut off.`))
+            return (call as (...args: unknown[]) => unknown)(...args)
+          },
+        ]),
+      ) as T
+    return {
+      listen: (service, peers) => network.listen(guarded(service), peers && guarded(peers)),
+      connect: (address) => guarded(network.connect(address)),
+      connectForwarding: (address) => guarded(network.connectForwarding(address)),
+      connectPeer: (address) => guarded(network.connectPeer(address)),
+    }
+  }
+}
+
+/** A disk outlives the broker that it was given to. */
+function keptOpen(storage: Storage): Storage {
+  return {
+    commit: (...args) => storage.commit(...args),
+    logs: () => storage.logs(),
+    read: (...args) => storage.read(...args),
+    readSnapshot: (log) => storage.readSnapshot(log),
+    readMeta: (prefix) => storage.readMeta(prefix),
+    space: () => storage.space(),
+    onFailure: (listener) => storage.onFailure(listener),
+    close: async () => {},
   }
 }

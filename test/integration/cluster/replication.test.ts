@@ -1,0 +1,189 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { Admin, Consumer, Producer, Reader } from '../../../src/index.js'
+import { InProcessCluster } from './in-process.js'
+
+let cluster: InProcessCluster | undefined
+
+afterEach(async () => {
+  await cluster?.close()
+  cluster = undefined
+})
+
+async function open(...names: string[]): Promise<InProcessCluster> {
+  cluster = await InProcessCluster.open(names)
+  return cluster
+}
+
+describe('three brokers', () => {
+  it('hold every message three times', async () => {
+    const { brokers, logs, until } = await open('a', 'b', 'c')
+    const producer = new Producer(brokers.get('a')!)
+    await new Admin(brokers.get('b')!).createTopic('plain', { partitions: 3 })
+    await Promise.all(numbers(300).map((n) => producer.send('plain', n, { partition: n % 3 })))
+    await until(async () => {
+      const [a, b, c] = [await logs('a'), await logs('b'), await logs('c')]
+      expect(a).toEqual(b)
+      expect(b).toEqual(c)
+      expect(Object.keys(a)).toHaveLength(3)
+    })
+  })
+
+  it('serve every topic, wherever it is led', async () => {
+    const { brokers } = await open('a', 'b', 'c')
+    await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 6 })
+    const got: number[] = []
+    const consumers = [...brokers.values()].map(
+      (broker) => new Consumer<number>(broker, 'plain', { group: 'g' }),
+    )
+    const running = consumers.map((consumer) => consumer.run(async ({ value }) => void got.push(value)))
+    const producers = [...brokers.values()].map((broker) => new Producer(broker))
+    await Promise.all(numbers(600).map((n) => producers[n % 3]!.send('plain', n, { key: String(n) })))
+    await cluster!.until(async () => expect(got.length).toBe(600))
+    expect(new Set(got).size).toBe(600)
+    await Promise.all(consumers.map((consumer) => consumer.close()))
+    await Promise.all(running)
+    const description = await new Admin(brokers.get('c')!).describeGroup('plain', 'g')
+    expect(description.partitions).toHaveLength(6)
+    expect(description.partitions.reduce((sum, { acked }) => sum + acked, 0)).toBe(600)
+  })
+
+  it('go on without one that stops, and no send fails', async () => {
+    const { brokers } = await open('a', 'b', 'c')
+    await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 3 })
+    const producer = new Producer(brokers.get('a')!)
+    await producer.send('plain', -1)
+    const sends: Promise<unknown>[] = []
+    for (const name of ['b', 'c']) {
+      const closing = brokers.get(name)!.close()
+      for (const n of numbers(100)) sends.push(producer.send('plain', n, { partition: n % 3 }))
+      await closing
+      brokers.delete(name)
+      await cluster!.start(name)
+    }
+    const outcomes = await Promise.allSettled(sends)
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+  })
+
+  it('go on when a session is lost: another may lead, nothing is lost', async () => {
+    const { brokers, tree, stores } = await open('a', 'b', 'c')
+    await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 3 })
+    const producer = new Producer(brokers.get('a')!)
+    const sends = numbers(200).map((n) => producer.send('plain', n, { partition: n % 3 }))
+    await sends[0]
+    for (const name of ['a', 'b', 'c']) {
+      await tree.expire(stores.get(name)!)
+      sends.push(...numbers(50).map((n) => producer.send('plain', 1_000 + n, { partition: n % 3 })))
+      await sends.at(-1)
+    }
+    await Promise.all(sends)
+    const read = new Set<string>()
+    for (const partition of [0, 1, 2]) {
+      const reader = new Reader(brokers.get('b')!, 'plain', { partition, from: 'earliest' })
+      for await (const { offset } of reader) {
+        read.add(`${partition}/${offset}`)
+        if (read.size === 350 || offset + 1 >= (await endOf(brokers.get('b')!, partition))) break
+      }
+    }
+    expect(read.size).toBe(350)
+  })
+
+  it('bring a broker back whose disk was lost', async () => {
+    const { brokers, storages, logs } = await open('a', 'b', 'c')
+    const producer = new Producer(brokers.get('a')!)
+    await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 2 })
+    await Promise.all(numbers(100).map((n) => producer.send('plain', n, { partition: n % 2 })))
+    await brokers.get('c')!.close()
+    storages.delete('c')
+    await cluster!.start('c')
+    await Promise.all(numbers(100).map((n) => producer.send('plain', n, { partition: n % 2 })))
+    await cluster!.until(async () => {
+      expect(await logs('c')).toEqual(await logs('a'))
+      const { partitions } = await new Admin(brokers.get('a')!).describeTopic('plain')
+      for (const { inSync } of partitions) expect(inSync).toHaveLength(3)
+    })
+  })
+
+  it('delete a topic everywhere, and one made again under its name shares nothing with it', async () => {
+    const { brokers, logs } = await open('a', 'b', 'c')
+    const admin = new Admin(brokers.get('a')!)
+    const producer = new Producer(brokers.get('b')!)
+    await producer.send('plain', 'old')
+    await admin.deleteTopic('plain')
+    await admin.createTopic('plain', {})
+    const sent = await producer.send('plain', 'new')
+    expect(sent.offset).toBe(0)
+    await cluster!.until(async () => {
+      for (const name of ['a', 'b', 'c']) expect(Object.keys(await logs(name))).toHaveLength(1)
+    })
+  })
+
+  it('take nothing while too few are in sync, and say so', async () => {
+    const { brokers } = await open('a', 'b', 'c')
+    await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 3, minInSync: 3 })
+    const producer = new Producer(brokers.get('a')!, { deliveryTimeout: 8_000 })
+    await producer.send('plain', 1)
+    await brokers.get('c')!.close()
+    await expect(producer.send('plain', 2)).rejects.toMatchObject({ code: 'TIMEOUT' })
+    await cluster!.start('c')
+    await producer.send('plain', 3)
+  })
+
+  it('carry dead letters to wherever their topic is led', async () => {
+    const { brokers } = await open('a', 'b', 'c')
+    await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 3 })
+    const producer = new Producer(brokers.get('a')!)
+    await Promise.all(numbers(9).map((n) => producer.send('plain', n, { partition: n % 3 })))
+    const consumer = new Consumer(brokers.get('b')!, 'plain', { group: 'g', maxDeliveries: 1 })
+    const running = consumer.run(async () => {
+      throw new Error('No.')
+    })
+    const dead = new Consumer(brokers.get('c')!, 'plain.dead', { group: 'watch' })
+    const got = new Set<unknown>()
+    const watching = dead.run(async ({ value }) => void got.add(value))
+    await cluster!.until(async () => expect(got.size).toBe(9))
+    await Promise.all([consumer.close(), dead.close()])
+    await Promise.all([running, watching])
+  })
+
+  it('move a group, wherever its partitions are led', async () => {
+    const { brokers } = await open('a', 'b', 'c')
+    const admin = new Admin(brokers.get('a')!)
+    await admin.createTopic('plain', { partitions: 3 })
+    const producer = new Producer(brokers.get('a')!)
+    await Promise.all(numbers(30).map((n) => producer.send('plain', n, { partition: n % 3 })))
+    let count = 0
+    const consumer = new Consumer(brokers.get('b')!, 'plain', { group: 'g' })
+    const running = consumer.run(async () => void count++)
+    await cluster!.until(async () => expect(count).toBe(30))
+    await admin.seekGroup('plain', 'g', { to: 'earliest' })
+    await cluster!.until(async () => expect(count).toBe(60))
+    await consumer.close()
+    await running
+  })
+
+  it('elect another leader when the leader is gone without a word, with all that was acknowledged', async () => {
+    const { brokers } = await open('a', 'b', 'c')
+    await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 3 })
+    const producer = new Producer(brokers.get('a')!)
+    await Promise.all(numbers(90).map((n) => producer.send('plain', n, { partition: n % 3 })))
+    await cluster!.cutOff('b')
+    const sent = await Promise.all(
+      numbers(90).map((n) => producer.send('plain', 90 + n, { partition: n % 3 })),
+    )
+    expect(sent.every(({ duplicate }) => !duplicate)).toBe(true)
+    expect(Math.max(...sent.map(({ offset }) => offset))).toBe(59)
+  })
+})
+
+async function endOf(broker: Parameters<typeof adminOf>[0], partition: number): Promise<number> {
+  const { partitions } = await adminOf(broker).describeTopic('plain')
+  return partitions[partition]!.nextOffset
+}
+
+function adminOf(broker: ConstructorParameters<typeof Admin>[0]): Admin {
+  return new Admin(broker)
+}
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, n) => n)
+}
