@@ -48,6 +48,9 @@ export class Alone implements Standing {
     return Promise.reject(notLedHere(topicId, partition))
   }
 
+  /** Nobody else has it. */
+  damaged(): void {}
+
   async open(): Promise<void> {
     const { runtime, hosting } = this.#parts
     const { metadata } = this

@@ -1,6 +1,6 @@
 import type { BatchDirectory, BatchPlace } from '../core/batch-directory.js'
 import type { StoredEntry } from '../core/entry.js'
-import { PortalError } from '../core/errors.js'
+import { isPortalError, PortalError } from '../core/errors.js'
 import { pushRange } from '../core/ranges.js'
 import type { DeliveredBatch } from '../protocol/service.js'
 import type { BatchShelf } from './batch-cache.js'
@@ -73,6 +73,9 @@ export class BatchReader {
     this.#reading = reading.catch(() => {})
     try {
       await reading
+    } catch (error) {
+      if (isPortalError(error, 'CORRUPT')) this.#host.damaged(this.#log, error as PortalError)
+      throw error
     } finally {
       this.#reading = undefined
     }

@@ -107,6 +107,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       committer: this.#committer,
       cache: new BatchCache(parts.cacheBytes),
       refusal: () => this.#maintenance.refusal(),
+      damaged: (log, error) => this.#standing.damaged(log, error),
       // What still fails after the end fails because of it.
       emit: (event, payload) => {
         if (event !== 'error' || !this.#ended) this.#announce(event, payload)

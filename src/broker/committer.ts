@@ -37,6 +37,11 @@ export class CommitGroup {
     if (failed) this.#failures.push(failed)
   }
 
+  /** The same: what is written here is stored here. */
+  onStored(callback: () => void, failed?: (error: PortalError) => void): void {
+    this.onCommitted(callback, failed)
+  }
+
   get isEmpty(): boolean {
     return this.writes.length === 0 && this.#callbacks.length === 0
   }
@@ -74,6 +79,8 @@ export class Committer {
   #scheduled = false
   #failed = false
   #last: Promise<void> = Promise.resolve()
+  /** When those under way were begun, the oldest first (monotonic ms). */
+  #begun: number[] = []
 
   constructor(
     storage: Storage,
@@ -96,6 +103,12 @@ export class Committer {
       this.#scheduled = false
       this.#run()
     })
+  }
+
+  /** Milliseconds since the oldest commit under way was begun; 0: none is. */
+  get waiting(): number {
+    const [oldest] = this.#begun
+    return oldest === undefined ? 0 : (this.#watch?.now() ?? 0) - oldest
   }
 
   forget(source: CommitSource): void {
@@ -137,6 +150,7 @@ export class Committer {
     this.#outstanding++
     this.#posted.add(group)
     const began = this.#watch?.now() ?? 0
+    this.#begun.push(began)
     // What rests on earlier entries alone waits for their commits and writes nothing.
     const commit =
       group.writes.length === 0 ? this.#last : this.#storage.commit(group.writes, { durable: group.durable })
@@ -152,6 +166,7 @@ export class Committer {
   /** The next group goes to the storage before the last one's callers are told. */
   #committed(group: CommitGroup, began: number): void {
     this.#outstanding--
+    this.#begun.shift()
     if (group.writes.length > 0) this.#watch?.committed(group, began)
     if (this.#failed) return
     this.#posted.delete(group)

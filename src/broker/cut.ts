@@ -10,6 +10,8 @@ export interface Cut {
   add(write: Write, bytes: number): void
   /** Calls back when all entries so far are committed; or `failed` once it is certain that this leader will never know. */
   onCommitted(callback: () => void, failed?: (error: PortalError) => void): void
+  /** Calls back when all entries so far are fsynced here, whoever else has them. */
+  onStored(callback: () => void, failed?: (error: PortalError) => void): void
 }
 
 /** Decides when a partition's entries are committed. */

@@ -137,6 +137,7 @@ export function appendInternal(target: Partition, records: Uint8Array): Promise<
     target.produce({
       records,
       header: readBatchHeader(records),
+      acks: 'all',
       answer: (result) => ('error' in result ? reject(result.error) : resolve()),
     })
   })

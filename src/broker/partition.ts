@@ -20,6 +20,8 @@ import type { DispatchTarget } from './waiters.js'
 export interface PendingProduce {
   readonly records: Uint8Array
   readonly header: RecordBatchHeader
+  /** Who must have it before it is answered. */
+  readonly acks: 'all' | 'leader'
   /** Called once it, or what the answer rests on, is committed. */
   answer(result: { readonly runs: readonly number[] } | { readonly error: PortalError }): void
 }
@@ -318,10 +320,10 @@ export class Partition implements CommitSource, DispatchTarget {
       for (const { records, header, ids } of plan.batches) {
         this.#entryLog.append(group, { kind: 'messages', header, ids, bytes: records.length }, records)
       }
-      group.onCommitted(
-        () => produce.answer({ runs: plan.runs }),
-        (error) => produce.answer({ error }),
-      )
+      const answer = () => produce.answer({ runs: plan.runs })
+      const fail = (error: PortalError) => produce.answer({ error })
+      if (produce.acks === 'leader') group.onStored(answer, fail)
+      else group.onCommitted(answer, fail)
     } catch (error) {
       if (!(error instanceof PortalError)) throw error
       // A refusal rests on what came before it, too (invariant 10).

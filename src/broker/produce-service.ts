@@ -21,7 +21,7 @@ export function produce(
     }
     request.batches.forEach((batch, at) => {
       try {
-        produceBatch(batch, find, runtime, (result) => answer(at, result))
+        produceBatch(batch, request.acks, find, runtime, (result) => answer(at, result))
       } catch (error) {
         answer(at, { error: asPortalError(error) })
       }
@@ -31,6 +31,7 @@ export function produce(
 
 function produceBatch(
   batch: ProduceBatch,
+  acks: ProduceRequest['acks'],
   find: (topicId: string, partition: number) => Partition,
   runtime: Runtime,
   answer: (result: ProduceResult) => void,
@@ -47,7 +48,7 @@ function produceBatch(
       `Producer ids that begin with ${INTERNAL_PRODUCER_PREFIX} are the broker's own.`,
     )
   }
-  partition.produce({ records: batch.records, header, answer })
+  partition.produce({ records: batch.records, header, acks, answer })
 }
 
 function asPortalError(error: unknown): PortalError {

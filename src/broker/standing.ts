@@ -20,6 +20,8 @@ export interface Standing {
   readonly appendElsewhere: AppendElsewhere
   /** The service of all that there is, where `own` is that of what is led here. */
   route(own: BrokerService): BrokerService
+  /** A log that is led here cannot be read: others shall lead it, and repair it. */
+  damaged(log: string, error: PortalError): void
   /** Before it can be reached: recovers what it has. */
   open(): Promise<void>
   /** It is reached at `url`: takes its place. */

@@ -155,6 +155,10 @@ export class Clustered implements Standing {
     await this.#connectPeer(member.url).append({ ...sender, topicId, partition, records })
   }
 
+  damaged(log: string, error: PortalError): void {
+    this.#replicas?.damaged(log, error)
+  }
+
   route(own: BrokerService): BrokerService {
     const { runtime, transport } = this.#parts
     this.#everything = clusterService({
@@ -331,12 +335,13 @@ export class Clustered implements Standing {
         await session.lost()
         if (this.#ending.signal.aborted) return
         await session.close(undefined).catch(() => {})
-        this.#identity = await startAgain(storage, this.#identity).catch(() => this.#identity)
       }
       session = undefined
       try {
         const store = await this.#parts.openCoordination()
         try {
+          // Only now: while the service is away, followers go on under the life that leaders know.
+          this.#identity = await startAgain(storage, this.#identity)
           session = await this.#openSession(store, url)
           if (this.#leaving) await session.membership.setLeaving()
           this.#groups.reopen()

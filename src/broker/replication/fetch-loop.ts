@@ -13,6 +13,8 @@ const MAX_BYTES = 1 << 20
 /** How long to wait before asking again a leader that does not answer, or that does not lead (ms). */
 const RETRY = 50
 const LONGEST_RETRY = 1_000
+/** How soon a follower tries again that cannot read what its leader writes, or must not (ms). */
+const UNABLE = 30_000
 
 export interface FetchLoopHost {
   readonly runtime: Runtime
@@ -129,8 +131,7 @@ export class FetchLoop {
 
   async #take(follower: Follower, result: FetchResult): Promise<void> {
     if (result.type === 'error') {
-      this.#resting.set(follower, this.#host.runtime.clock.monotonic() + 2 * RETRY)
-      return
+      return this.#rest(follower, 2 * RETRY)
     }
     try {
       if (result.type === 'behind') void this.#install(follower)
@@ -138,8 +139,14 @@ export class FetchLoop {
     } catch (error) {
       if (follower.closed) return
       if (!isPortalError(error)) throw error
+      if (error.code === 'DISCONNECTED') return this.#rest(follower, RETRY)
+      if (error.code !== 'CORRUPT' || follower.contradicted) this.#rest(follower, UNABLE)
       this.#host.stopped(follower, error)
     }
+  }
+
+  #rest(follower: Follower, delay: number): void {
+    this.#resting.set(follower, this.#host.runtime.clock.monotonic() + delay)
   }
 
   /** A log that begins anew, from the first entry on, is whole once it has all that is committed. */
@@ -169,7 +176,7 @@ export class FetchLoop {
       if (!isPortalError(error)) throw error
       if (follower.closed) return
       if (error.code === 'STORAGE_FAILED') this.#host.stopped(follower, error)
-      else this.#resting.set(follower, runtime.clock.monotonic() + LONGEST_RETRY)
+      else this.#rest(follower, LONGEST_RETRY)
     } finally {
       this.#installing.delete(follower)
       this.#wake()

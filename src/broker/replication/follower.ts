@@ -6,7 +6,7 @@ import { lastEpoch, truncateEpochs, truncationPoint } from '../../core/epochs.js
 import { PortalError } from '../../core/errors.js'
 import { unseal } from '../../core/seal.js'
 import type { FetchPosition, FetchResult } from '../../protocol/peer-service.js'
-import type { Runtime } from '../../runtime/runtime.js'
+import type { Crc32, Runtime } from '../../runtime/runtime.js'
 import type { Storage, Write } from '../../storage/storage.js'
 import type { CommitGroup, CommitSource, Committer } from '../committer.js'
 import { type Recovered, recover } from '../recovery.js'
@@ -46,6 +46,7 @@ export class Follower implements CommitSource {
   #tail: StoredEntry[] = []
   #work: Work[] = []
   #closed: PortalError | undefined
+  #contradicted = false
   #taking: Promise<void> = Promise.resolve()
   epoch = -1
   leader: ReplicaName | undefined
@@ -96,6 +97,11 @@ export class Follower implements CommitSource {
 
   get highWatermark(): number {
     return this.#highWatermark
+  }
+
+  /** The leader says that what was committed is not: one of them has lost something, and nothing may be thrown away here. */
+  get contradicted(): boolean {
+    return this.#contradicted
   }
 
   get closed(): PortalError | undefined {
@@ -158,6 +164,7 @@ export class Follower implements CommitSource {
       durable: true,
       add: (write) => void writes.push(write),
       onCommitted: () => {},
+      onStored: () => {},
     })
     this.#host.committer.forget(this)
     if (writes.length > 0) await this.#host.storage.commit(writes, { durable: true })
@@ -189,7 +196,7 @@ export class Follower implements CommitSource {
     for (const entry of entries) {
       if (entry.index !== next || entry.epoch < last || entry.epoch > this.epoch) {
         throw new PortalError(
-          'CORRUPT',
+          'DISCONNECTED',
           `The leader of ${this.log} sent entry ${entry.index} of epoch ${entry.epoch} where ${next} of epoch ${last} or later was expected.`,
         )
       }
@@ -199,7 +206,7 @@ export class Follower implements CommitSource {
           `The leader of ${this.log} writes entries of version ${entry.version}, this build reads up to ${ENTRY_VERSION}. Install a newer portal-mq here.`,
         )
       }
-      unseal(entry.payload, crc32)
+      checkOnArrival(entry, crc32)
       last = entry.epoch
       next++
     }
@@ -213,6 +220,7 @@ export class Follower implements CommitSource {
   async #truncate(told: { readonly epoch: number; readonly end: number }): Promise<void> {
     const from = truncationPoint(this.#epochs, this.#next, told)
     if (from < this.#highWatermark) {
+      this.#contradicted = true
       throw new PortalError(
         'CORRUPT',
         `The leader of ${this.log} says that the logs part at ${from}, below ${this.#highWatermark}, which was committed. One of the two has lost what it had stored.`,
@@ -246,6 +254,8 @@ export class Follower implements CommitSource {
       for (const entry of entries) {
         state.apply(entry, decodeBody(entry, crc32))
         this.#snapshotter.appended(entry)
+        // What was trimmed is given back after the next one.
+        if (entry.kind === 'trim') this.#snapshotter.request()
       }
     }
   }
@@ -274,5 +284,14 @@ export class Follower implements CommitSource {
     // It covers only what is applied, and that is committed.
     const all = { committedIndex: Number.POSITIVE_INFINITY, neededFrom: Number.POSITIVE_INFINITY }
     return new Snapshotter(this.log, state, book, strayPages, this.#host.runtime.crc32, all, logStart)
+  }
+}
+
+/** What was damaged on its way is asked for again. */
+function checkOnArrival(entry: StoredEntry, crc32: Crc32): void {
+  try {
+    unseal(entry.payload, crc32)
+  } catch (cause) {
+    throw new PortalError('DISCONNECTED', `Entry ${entry.index} was damaged on its way.`, { cause })
   }
 }

@@ -30,6 +30,8 @@ export interface LeadingHost {
   isRegistered(replica: Incarnation): boolean
   /** Whether its broker lives with another database: this one will not come back soon. */
   isReplaced(replica: ReplicaName): boolean
+  /** Its log cannot be read. */
+  damaged(log: string, error: PortalError): void
   /** Whether the coordination session certainly lives: a leader that is alone in its in-sync set acknowledges only then. */
   sessionHolds(): boolean
   /** Changes the document by compare-and-set; resolves to what is in force then, undefined if it is gone. */
@@ -224,7 +226,7 @@ export class Leading implements Commitment {
     if (position.next === end) return position.highWatermark < this.#committed ? this.#entries([]) : undefined
     const recent = this.#recent.from(position.next, maxBytes)
     if (recent) return this.#entries(recent)
-    const entries = await this.#host.storage.read(log, { from: position.next, to: end, maxBytes })
+    const entries = await this.#read(position.next, end, maxBytes)
     if (entries[0]?.index !== position.next) return { type: 'behind' }
     return this.#entries(dense(entries))
   }
@@ -261,6 +263,16 @@ export class Leading implements Commitment {
     return (
       (this.#progress(replica)?.position ?? -1) >= this.#led.next() && this.#committed >= this.#led.next()
     )
+  }
+
+  async #read(from: number, to: number, maxBytes: number): Promise<StoredEntry[]> {
+    const { log } = this.#led
+    try {
+      return await this.#host.storage.read(log, { from, to, maxBytes })
+    } catch (error) {
+      if (isPortalError(error, 'CORRUPT')) this.#host.damaged(log, error as PortalError)
+      throw error
+    }
   }
 
   #entries(entries: readonly StoredEntry[]): Fetched {
@@ -482,6 +494,10 @@ class ReplicatedCut implements Cut {
     this.#leading.appended(write.entries)
     const end = write.entries.at(-1)!.index + 1
     this.#group.onCommitted(() => this.#leading.durable(end))
+  }
+
+  onStored(callback: () => void, failed?: (error: PortalError) => void): void {
+    this.#group.onCommitted(callback, failed)
   }
 
   onCommitted(callback: () => void, failed?: (error: PortalError) => void): void {

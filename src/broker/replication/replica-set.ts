@@ -14,7 +14,14 @@ import { notLed, Replica, type ReplicaHost } from './replica.js'
 export interface ReplicaSetHost
   extends Omit<
     ReplicaHost,
-    'startFollowing' | 'stopFollowing' | 'isDistrusted' | 'distrusted' | 'isRegistered' | 'isReplaced'
+    | 'startFollowing'
+    | 'stopFollowing'
+    | 'isDistrusted'
+    | 'distrusted'
+    | 'isRegistered'
+    | 'isReplaced'
+    | 'generationOf'
+    | 'damaged'
   > {
   cluster(): string
   /** Who lives, by broker id. */
@@ -49,6 +56,11 @@ export class ReplicaSet {
     })
     this.#replicaHost = Object.assign(Object.create(host) as ReplicaSetHost, {
       isRegistered: (replica: Incarnation) => this.#isRegistered(replica),
+      damaged: (log: string, error: PortalError) => this.damaged(log, error),
+      generationOf: ({ broker, storage }: ReplicaName) => {
+        const member = this.#host.members().get(broker)
+        return member?.storage === storage ? member.generation : undefined
+      },
       isReplaced: ({ broker, storage }: ReplicaName) => {
         const member = this.#host.members().get(broker)
         return member !== undefined && member.storage !== storage
@@ -118,6 +130,11 @@ export class ReplicaSet {
     for (const [follower, leader] of this.#following) this.#connect(follower, leader)
   }
 
+  /** A log that is led here cannot be read: another shall lead it. */
+  damaged(log: string, error: PortalError): void {
+    void this.#replicas.get(log)?.repair(error)
+  }
+
   async stop(error: PortalError): Promise<void> {
     this.#stopped ??= error
     await Promise.all([...this.#replicas.values()].map((replica) => replica.end(error)))
@@ -175,7 +192,8 @@ export class ReplicaSet {
         stopped: (follower, error) => {
           partitions.emit('error', error)
           // What is damaged is installed anew; anything else needs a person.
-          if (error.code === 'CORRUPT') void this.find(follower.topicId, follower.partition)?.startAnew()
+          if (error.code === 'CORRUPT' && !follower.contradicted)
+            void this.find(follower.topicId, follower.partition)?.startAnew()
         },
         whole: (log) => void this.#distrusted.delete(log),
         isDistrusted: (log) => this.#distrusted.has(log),

@@ -29,6 +29,8 @@ export interface ReplicaHost extends LeadingHost {
   /** A follower goes on at this leader's. */
   startFollowing(follower: Follower, leader: ReplicaName): void
   stopFollowing(follower: Follower): void
+  /** The life of a replica that lives; undefined: it does not. */
+  generationOf(replica: ReplicaName): number | undefined
   /** The log is known not to be whole. */
   isDistrusted(log: string): boolean
   distrusted(log: string, distrusted: boolean): void
@@ -51,6 +53,7 @@ export class Replica {
   #working: Promise<void> | undefined
   /** What was committed when it last led. */
   #committed = 0
+  #repairing = false
   #ended: PortalError | undefined
 
   constructor(host: ReplicaHost, topic: Topic, log: string, document: VersionedPartition) {
@@ -98,6 +101,31 @@ export class Replica {
     await this.#host.storage.commit([distrustLog(this.log)], { durable: true })
     await this.#stopFollowing(notLed(this.log))
     this.#settle()
+  }
+
+  /** What it leads cannot be read: it hands over to whoever is in sync, and begins anew as a follower. */
+  async repair(error: PortalError): Promise<void> {
+    const led = this.#led
+    if (!led || this.#repairing) return
+    this.#repairing = true
+    this.#host.partitions.emit('error', error)
+    try {
+      for (const to of led.leading.document.inSync) {
+        const generation = this.#host.generationOf(to)
+        if (isSameReplica(to, this.#host.self) || generation === undefined) continue
+        try {
+          const changed = await this.handOver(led.epoch, { ...to, generation })
+          this.#host.documentChanged(changed)
+          await this.#working
+          await this.startAnew()
+          return
+        } catch (refused) {
+          if (!isPortalError(refused)) throw refused
+        }
+      }
+    } finally {
+      this.#repairing = false
+    }
   }
 
   /**

@@ -65,7 +65,8 @@ export const receiveRequest: Encode<ReceiveRequest> = (request, later = TODAY) =
     [request.held === undefined ? 0 : 1],
     request.held === undefined ? [] : heldOf(later, request.held),
     optional(request.id),
-    request.hint ? [1] : [],
+    // Whoever appends something says this before it, too.
+    request.hint ? [1] : later.appended.length > 0 ? [0] : [],
   ])
 
 export const receiveResponse: Encode<ReceiveResponse> = ({ deliveries }, later = TODAY) =>
