@@ -127,7 +127,11 @@ export class Hosting {
 
   /** Leads one partition of a topic that is shown. It is found here once its first entry is committed, unless it was closed before. */
   async lead(topic: Topic, partition: Partition, groups: readonly GroupDocument[]): Promise<void> {
-    for (const group of groups) topic.setGroup(group, groupMoved(topic.name, group.name))
+    for (const group of groups) {
+      const known = topic.groups.get(group.name)
+      if (known && known.generation > group.generation) continue
+      topic.setGroup(group, groupMoved(topic.name, group.name))
+    }
     await this.#takeOver(topic, [partition])
     if (partition.closed) throw partition.closed
     topic.addPartition(partition)

@@ -204,6 +204,7 @@ export class Clustered implements Standing {
     const { coordination, runtime } = this.#parts
     const first = await this.#openSession(coordination, url!)
     void this.#keepSession(first, url!)
+    this.#watchStorage()
     const heard = await sleepUntil<true>(runtime.timers, 'joining', { timeout: FIRST_WORD }, (resolve) => {
       this.#heard = () => resolve(true)
       if (this.#catalog.term >= 0) resolve(true)
@@ -255,6 +256,8 @@ export class Clustered implements Standing {
       await sleepUntil<true>(timers, 'leaving', { timeout: 10 }, () => () => {})
     }
     await this.#reports.flushed(2_000)
+    // Else there would be no end to what is to be written.
+    await this.#replicas?.stopFollowing(new PortalError('CLOSED', 'The broker is closing.'))
   }
 
   async close(error: PortalError | undefined): Promise<void> {
@@ -298,6 +301,25 @@ export class Clustered implements Standing {
   #topicOf(topicId: string) {
     const document = this.#catalog.topic(topicId)
     return document && this.#parts.hosting.show(document)
+  }
+
+  /** A disk that is silent for half a session's time: others shall take over before anybody waits for longer. */
+  #watchStorage(): void {
+    const { timers } = this.#parts.runtime
+    const limit = this.#parts.coordination.session.timeout / 2
+    if (!Number.isFinite(limit)) return
+    const look = () => {
+      if (this.#ending.signal.aborted) return
+      const silent = this.#parts.host.committer.waiting
+      if (silent <= limit) return void timers.setTimeout(look, limit / 4)
+      this.#parts.fail(
+        new PortalError(
+          'STORAGE_FAILED',
+          `The disk has not answered for ${Math.round(silent)} ms, more than half of the session's time: this broker stops, so that others go on.`,
+        ),
+      )
+    }
+    timers.setTimeout(look, limit / 4)
   }
 
   // Sessions ------------------------------------------------------------------------------------------------------------

@@ -119,6 +119,12 @@ export class Leading implements Commitment {
     let from = this.#committed
     for (const replica of this.#counting())
       from = Math.min(from, Math.max(0, this.#progress(replica)?.position ?? 0))
+    // One that catches up shall not find that what it needs next is gone, for as long as it asks.
+    const now = this.#host.runtime.clock.monotonic()
+    for (const { position, askedAt } of this.#followers.values()) {
+      if (position >= this.#led.logStart() && now - askedAt <= this.#host.lagTime)
+        from = Math.min(from, position)
+    }
     return from
   }
 

@@ -44,6 +44,9 @@ export class ReplicaSet {
   readonly #following = new Map<Follower, ReplicaName>()
   readonly #lines = new Map<string, Line>()
   readonly #distrusted: Set<string>
+  /** Those that are being removed, and what came for them since. */
+  readonly #leaving = new Set<Replica>()
+  readonly #returning = new Map<string, { readonly topic: Topic; readonly document: VersionedPartition }>()
   #stopped: PortalError | undefined
 
   private constructor(host: ReplicaSetHost, distrusted: Set<string>) {
@@ -105,6 +108,10 @@ export class ReplicaSet {
       if (known && document.version >= known.document.version) void this.#retire(known)
       return
     }
+    if (known && this.#leaving.has(known)) {
+      this.#returning.set(log, { topic, document })
+      return
+    }
     if (known) return known.assign(document)
     const replica = new Replica(this.#replicaHost, topic, log, document)
     this.#replicas.set(log, replica)
@@ -135,6 +142,14 @@ export class ReplicaSet {
     void this.#replicas.get(log)?.repair(error)
   }
 
+  /** Takes no documents any more and follows nobody; what it leads it leads on. */
+  async stopFollowing(error: PortalError): Promise<void> {
+    this.#stopped ??= error
+    await Promise.all([...this.#lines.values()].map(({ loop }) => loop.stop()))
+    const followers = [...this.#replicas.values()].filter(({ led }) => led === undefined)
+    await Promise.all(followers.map((replica) => replica.end(error)))
+  }
+
   async stop(error: PortalError): Promise<void> {
     this.#stopped ??= error
     await Promise.all([...this.#replicas.values()].map((replica) => replica.end(error)))
@@ -152,10 +167,16 @@ export class ReplicaSet {
   }
 
   async #remove(replica: Replica, error: PortalError): Promise<void> {
+    this.#leaving.add(replica)
     await replica.end(error)
-    if (this.#replicas.get(replica.log) === replica) this.#replicas.delete(replica.log)
-    this.#distrusted.delete(replica.log)
     await this.#host.storage.commit(forgetLog(replica.log), { durable: true })
+    this.#distrusted.delete(replica.log)
+    this.#leaving.delete(replica)
+    if (this.#replicas.get(replica.log) === replica) this.#replicas.delete(replica.log)
+    // It may have been given back meanwhile.
+    const back = this.#returning.get(replica.log)
+    this.#returning.delete(replica.log)
+    if (back) this.assign(back.topic, back.document)
   }
 
   #isRegistered(replica: Incarnation): boolean {
