@@ -74,6 +74,8 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
     carrier.prepare?.(this.#closed.signal)
     const authorization = (): Record<string, string> =>
       token === undefined ? {} : { authorization: `Bearer ${typeof token === 'function' ? token() : token}` }
+    let receives = 0
+    const nameReceive = () => ++receives
     const ways = checkUrls(urls).map((url) => ({
       url,
       service: httpService(url, {
@@ -84,6 +86,7 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
         timers: runtime.timers,
         headers: authorization,
         timeout,
+        nameReceive,
       }),
     }))
     const service = failover(ways, {

@@ -12,6 +12,7 @@ import type { CommitStatistics } from './metrics/commit-statistics.js'
 import { watchProduce } from './metrics/watch-produce.js'
 import { produce } from './produce-service.js'
 import { findCommittedOffset, read } from './read-service.js'
+import { refusingCopies } from './receive-copies.js'
 import type { AdminHost, TopicAdmin } from './topic-admin.js'
 
 export interface ServiceHost extends AdminHost {
@@ -112,7 +113,7 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
 export function guarded(service: BrokerService, host: ServiceHost, authorized: boolean): BrokerService {
   const { hosting, ended } = host
   return refusingWhenEnded(
-    authorized ? service : authorizing(service, (topicId) => hosting.nameOf(topicId)),
+    authorized ? service : authorizing(refusingCopies(service), (topicId) => hosting.nameOf(topicId)),
     ended,
   )
 }

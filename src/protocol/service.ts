@@ -186,7 +186,11 @@ export interface ReceiveRequest {
   readonly maxBytes: number
   /** Milliseconds to wait when nothing is free. Undefined: until the signal aborts. 0: not at all. */
   readonly wait?: number | undefined
-  /** Names it among the receives of this consumer, for `endReceive`. */
+  /**
+   * Names it among the receives of this consumer, for `endReceive` and so that a copy of the request is known. Each is served once; another of the
+   * same name is refused with ABORTED, which is worth another try under another name. Only one that waited for 15 seconds or longer and was answered with
+   * nothing may be repeated under its own.
+   */
   readonly id?: number | undefined
   /**
    * Leases nothing: resolves, without deliveries, once there is something that this consumer could lease, or at the end of `wait`.

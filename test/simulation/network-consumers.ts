@@ -22,10 +22,7 @@ const LEASE = { patient: 180_000, hasty: 1_500 }
 /** A consumer of the library at the other end of the network; a hasty one lives several times. */
 export async function runNetworkConsumer(world: World, options: NetworkConsumerOptions): Promise<void> {
   for (;;) {
-    const { connection, die } = world.connect({
-      streams: options.streams,
-      doubles: options.group === 'hasty',
-    })
+    const { connection, die } = world.connect({ streams: options.streams })
     const prefetch = world.scheduler.pick(['auto', 1, 8, 64] as const)
     const consumer = new Consumer<string>(connection, 'plain', {
       group: options.group,

@@ -50,8 +50,8 @@ export class Network {
     this.#parts = parts
   }
 
-  /** `streams`: whether it hands over pieces as they come. `doubles`: something between may send its receives twice. */
-  connect({ streams, doubles }: { readonly streams: boolean; readonly doubles: boolean }): NetworkEnd {
+  /** `streams`: whether it hands over pieces as they come. */
+  connect({ streams }: { readonly streams: boolean }): NetworkEnd {
     const own = new Set<Exchange>()
     const send = (request: SendRequest) => {
       try {
@@ -60,8 +60,7 @@ export class Network {
         // Thrown here it would be taken for a bad connection.
         this.#parts.scheduler.fail(error)
       }
-      const mayDouble = request.onPiece === undefined && (doubles || !request.path.endsWith('/receive'))
-      const exchange = new Exchange(this.#parts, request, mayDouble)
+      const exchange = new Exchange(this.#parts, request)
       own.add(exchange)
       this.#open.add(exchange)
       return exchange.answer.finally(() => {
@@ -113,7 +112,7 @@ class Exchange {
   /** When what was sent last arrives. */
   #lastArrival = 0
 
-  constructor(parts: NetworkParts, request: SendRequest, mayDouble: boolean) {
+  constructor(parts: NetworkParts, request: SendRequest) {
     this.#parts = parts
     this.#request = request
     this.#sentAt = parts.scheduler.now
@@ -125,7 +124,7 @@ class Exchange {
     request.signal?.addEventListener('abort', this.#abort, { once: true })
     const { scheduler, faults } = parts
     scheduler.spawn(this.#arrive())
-    if (mayDouble && scheduler.chance(faults.duplicates)) {
+    if (request.onPiece === undefined && scheduler.chance(faults.duplicates)) {
       const late = scheduler.random() * scheduler.pick([0, 200])
       scheduler.after(late, () => scheduler.spawn(this.#arrive()))
     }

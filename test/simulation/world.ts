@@ -127,7 +127,7 @@ export class World {
   }
 
   /** A connection of the library over the simulated network, of a process that can die. */
-  connect(ways: { readonly streams: boolean; readonly doubles: boolean }): {
+  connect(ways: { readonly streams: boolean }): {
     readonly connection: RemoteConnection
     readonly die: () => void
   } {
@@ -423,7 +423,7 @@ export class World {
   async #farClients(): Promise<void> {
     const { scheduler } = this
     const clients = this.#networkClients
-    const connect = () => this.connect({ streams: scheduler.chance(0.5), doubles: true }).connection
+    const connect = () => this.connect({ streams: scheduler.chance(0.5) }).connection
     await findTopic(this, this.#remoteCall(), 'plain', () => true)
     for (const name of ['one', 'two']) scheduler.spawn(clients.produce(connect(), name))
     for (const partition of [undefined, 0, 1]) scheduler.spawn(clients.read(connect(), partition))

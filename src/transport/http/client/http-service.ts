@@ -1,5 +1,6 @@
 import { abortedError, isPortalError, PortalError } from '../../../core/errors.js'
 import { definedOnly } from '../../../core/options.js'
+import { POLL } from '../../../protocol/poll.js'
 import type {
   BrokerService,
   CallOptions,
@@ -36,13 +37,10 @@ export interface HttpServiceOptions {
   readonly headers: () => Readonly<Record<string, string>>
   /** Milliseconds without an answer, beyond what the call itself waits, after which the broker counts as gone. */
   readonly timeout: number
+  /** A number that no other receive of the same consumer has, whichever way it takes. @default those of this service counted from 1 */
+  readonly nameReceive?: (() => number) | undefined
 }
 
-/**
- * How long one request sleeps at the server: shorter than proxies cut what is silent, and so short that a connection which has died in silence is
- * noticed before the leases end that it may have brought.
- */
-const WAIT = 15_000
 /** How long the answer to a receive that was ended is awaited (ms). */
 const PATIENCE = 2_000
 
@@ -128,14 +126,14 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
     let left = wait ?? Number.POSITIVE_INFINITY
     const end = clock.monotonic() + left
     for (;;) {
-      const value = await once(Math.ceil(Math.min(left, WAIT)))
-      if (isAnswer(value) || left <= WAIT) return value
+      const value = await once(Math.ceil(Math.min(left, POLL)))
+      if (isAnswer(value) || left <= POLL) return value
       left = Math.max(0, end - clock.monotonic())
     }
   }
 
-  /** Names receives, over all of this connection's consumers. */
   let receives = 0
+  const { nameReceive = () => ++receives } = options
 
   const topic = (name: string) => `/topics/${encodeURIComponent(name)}`
   const group = (name: { readonly topic: string; readonly group: string }) =>
@@ -169,7 +167,7 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
       ask('PUT', group(name), { ...settings, from: from && toText(from), create }, call),
     async receive(request, { signal, forwarded } = {}) {
       const path = groupOf(request)
-      const id = ++receives
+      const id = nameReceive()
       let { held } = request
       const once = async (wait: number) => {
         if (signal?.aborted) throw abortedError('The call receive', signal)
