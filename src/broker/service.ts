@@ -101,8 +101,9 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
       const refusal = host.refusal()
       if (refusal) throw refusal
     },
-    acquireLock: async ({ name, ttl, wait }, call = {}) =>
-      host.locks.acquire({ name, ttl, wait }, call.signal),
+    // Calls from this process are as long as their waits: where they end nothing has to be kept.
+    acquireLock: async ({ waiter, ...request }, call = {}) =>
+      host.locks.acquire({ ...request, waiter: local ? undefined : waiter }, call.signal),
     renewLock: async ({ name, token }) => host.locks.renew(name, token),
     releaseLock: async ({ name, token }) => host.locks.release(name, token),
   }

@@ -1,7 +1,7 @@
 import { abortedError, isPortalError, PortalError } from '../core/errors.js'
 import { checkName } from '../core/names.js'
 import type { ClientSide, Connection } from '../protocol/connection.js'
-import type { Timer } from '../runtime/runtime.js'
+import { randomId, type Timer } from '../runtime/runtime.js'
 import { untilItSucceeds } from './backoff.js'
 import { asPortalError, clientSideOf, closedReason } from './client-side.js'
 import { checkOptionNames, durationOption, signalOption } from './options.js'
@@ -59,8 +59,14 @@ export class Lock {
     const { service, runtime, closed } = this.#side
     // Whoever waits for the lock waits for a broker that is away, too.
     const patience = wait === 0 ? 0 : Number.POSITIVE_INFINITY
+    // Its place in line is kept from one try to the next.
+    let waiter = wait === 0 ? undefined : randomId(runtime.random)
     const grant = await untilItSucceeds(runtime, patience, signal ?? closed, () =>
-      service.acquireLock(request, { signal }),
+      service.acquireLock({ ...request, waiter }, { signal }).catch((error) => {
+        // A grant was lost on its way: it is over when its time is, and this is another wait.
+        if (waiter !== undefined && isPortalError(error, 'ABORTED')) waiter = randomId(runtime.random)
+        throw error
+      }),
     ).catch((error) => {
       throw closed.aborted ? closedReason(this.#side) : error
     })

@@ -5,6 +5,7 @@ import type { CoordinationStore } from './coordination.js'
 import { FencingTokens } from './fencing-tokens.js'
 import { HeldLock } from './held-lock.js'
 import { LOCKS_PATH, LockPlace, type LockQueueParts } from './lock-queue.js'
+import { NamedWaits } from './named-waits.js'
 import { WaitLimit } from './wait-limit.js'
 
 export interface LockRequest {
@@ -13,6 +14,11 @@ export interface LockRequest {
   readonly ttl: number
   /** Milliseconds to wait for it. Undefined: until the signal aborts. 0: not at all. */
   readonly wait?: number | undefined
+  /**
+   * Names a wait that is made of several calls: one that comes soon after the end of the one before keeps its place in line. With a `wait` of 0 the
+   * place is given up, and nothing is taken. Another one for each wait: a name that has had the lock is refused with ABORTED.
+   */
+  readonly waiter?: string | undefined
 }
 
 export interface LockToken {
@@ -32,12 +38,14 @@ export class LockService {
   readonly #tokens: FencingTokens
   readonly #held = new Map<string, HeldLock>()
   readonly #waits = new Set<WaitLimit>()
+  readonly #named: NamedWaits
   #over: PortalError | undefined
 
   constructor(store: CoordinationStore, runtime: LockRuntime) {
     this.#parts = { store, timers: runtime.timers, random: runtime.random }
     this.#runtime = runtime
     this.#tokens = new FencingTokens(store)
+    this.#named = new NamedWaits(this.#parts, (...request) => this.#grant(...request))
     const { lost } = store.session
     const onLoss = () => this.#stop(sessionLost(lost.reason))
     if (lost.aborted) onLoss()
@@ -49,19 +57,26 @@ export class LockService {
    * aborts, CLOSED when the service closes, DISCONNECTED if the store cannot be reached or the session is lost.
    */
   async acquire(
-    { name, ttl, wait = Infinity }: LockRequest,
+    { name, ttl, wait = Infinity, waiter }: LockRequest,
     signal?: AbortSignal,
   ): Promise<LockToken | undefined> {
     checkName('lock', name)
     checkTime('ttl', ttl, 1)
     if (wait !== Infinity) checkTime('wait', wait, 0)
     if (this.#over) throw this.#over
+    if (waiter !== undefined && wait === 0) {
+      this.#named.leave({ name, waiter })
+      return undefined
+    }
     const limit = new WaitLimit(this.#runtime.timers, { what: `Waiting for the lock ${name}`, wait, signal })
     if (limit.end !== undefined) throw limit.end
     this.#waits.add(limit)
-    const place = new LockPlace(this.#parts, name)
     try {
-      return await endedBy(limit, this.#enter(name, ttl, place, limit))
+      const work =
+        waiter === undefined
+          ? this.#enter(name, ttl, new LockPlace(this.#parts, name), limit)
+          : this.#named.wait({ name, ttl, waiter }, limit)
+      return await endedBy(limit, work)
     } finally {
       this.#waits.delete(limit)
       limit.dispose()
@@ -165,6 +180,7 @@ export class LockService {
     this.#over ??= reason
     for (const held of this.#held.values()) held.dispose()
     this.#held.clear()
+    this.#named.stop(reason)
     for (const limit of [...this.#waits]) limit.endWith(reason)
   }
 }

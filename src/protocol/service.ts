@@ -373,6 +373,11 @@ export interface AcquireLockRequest {
   readonly ttl: number
   /** Milliseconds to wait. Undefined: until the signal aborts. 0: not at all. */
   readonly wait?: number | undefined
+  /**
+   * Names a wait that is made of several calls, each of which keeps the place in line of the one before if it comes within 3 seconds. With a `wait` of 0 the
+   * place is given up, and nothing is taken. A name that has had the lock is refused with ABORTED, which is worth another try under another name.
+   */
+  readonly waiter?: string | undefined
 }
 
 export interface LockName {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CoordinationStore } from '../../src/coordination/coordination.js'
 import { LockService } from '../../src/coordination/lock.js'
+import { GRACE } from '../../src/coordination/named-wait.js'
 import { type VirtualRuntime, virtualRuntime } from '../../src/runtime/virtual.js'
 import { crashing, disconnected, FakeDisk, openTree } from './coordination-support.js'
 
@@ -321,6 +322,150 @@ describe('waiting', () => {
       await locks.release(LOCK.name, token)
     }
     expect(order).toEqual(Array.from({ length: 1_000 }, (_, n) => n))
+  })
+})
+
+describe('a wait of several calls', () => {
+  const poll = { ...LOCK, wait: 15_000 }
+
+  /** A lock that is held, and a queue in which `first` polls before `second` does. */
+  async function queue() {
+    const parts = await opened()
+    const { locks, runtime } = parts
+    const holder = await locks.acquire({ ...LOCK, ttl: 1_000_000 })
+    const first = outcome(locks.acquire({ ...poll, waiter: 'first' }))
+    await runtime.settle()
+    const second = outcome(locks.acquire({ ...poll, wait: 100_000, waiter: 'second' }))
+    await runtime.settle()
+    const release = () => locks.release(LOCK.name, holder!.token)
+    return { ...parts, first, second, release }
+  }
+
+  it('keeps its place from one call to the next, however many', async () => {
+    const { locks, runtime, store, first, second, release } = await queue()
+    await runtime.advance(15_000)
+    expect(first).toEqual({ settled: true, value: undefined })
+    for (let at = 0; at < 3; at++) {
+      await runtime.advance(GRACE - 1)
+      const renewed = outcome(locks.acquire({ ...poll, waiter: 'first' }))
+      await runtime.advance(15_000)
+      expect(renewed).toEqual({ settled: true, value: undefined })
+    }
+    expect(await store.children('/locks/nightly')).toHaveLength(3)
+    const last = outcome(locks.acquire({ ...poll, waiter: 'first' }))
+    await release()
+    await runtime.settle()
+    expect(last.value).toBeDefined()
+    expect(second.settled).toBe(false)
+    await locks.release(LOCK.name, last.value!.token)
+    await runtime.settle()
+    expect(second.value!.token).toBeGreaterThan(last.value!.token)
+    expect(await store.children('/locks/nightly')).toHaveLength(1)
+  })
+
+  it('has its turn when it comes back within the grace: the lock waits for it', async () => {
+    const { locks, runtime, second, release } = await queue()
+    await runtime.advance(15_000)
+    await release()
+    await runtime.advance(GRACE - 1)
+    expect(second.settled).toBe(false)
+    const back = outcome(locks.acquire({ ...poll, waiter: 'first' }))
+    await runtime.settle()
+    expect(back.value).toBeDefined()
+    await runtime.advance(900)
+    await locks.renew(LOCK.name, back.value!.token)
+    await runtime.advance(900)
+    expect(second.settled).toBe(false)
+  })
+
+  it('loses its place when it does not', async () => {
+    const { locks, runtime, store, second, release } = await queue()
+    await runtime.advance(15_000 + GRACE)
+    expect(await store.children('/locks/nightly')).toHaveLength(2)
+    const late = outcome(locks.acquire({ ...poll, waiter: 'first' }))
+    await release()
+    await runtime.settle()
+    expect(second.value).toBeDefined()
+    expect(late.settled).toBe(false)
+  })
+
+  it('loses its turn when that comes and it does not', async () => {
+    const { runtime, second, release } = await queue()
+    await runtime.advance(15_000)
+    await release()
+    await runtime.advance(GRACE)
+    expect(second.value).toBeDefined()
+    expect(runtime.pendingTimers).toBe(1)
+  })
+
+  it('keeps its place when a call is cut, and none when it is given up', async () => {
+    const { locks, runtime, store } = await queue()
+    const cut = new AbortController()
+    const third = outcome(locks.acquire({ ...poll, waiter: 'third' }, cut.signal))
+    await runtime.settle()
+    cut.abort()
+    await runtime.settle()
+    expect(third.error).toMatchObject({ code: 'ABORTED' })
+    expect(await store.children('/locks/nightly')).toHaveLength(4)
+    expect(await locks.acquire({ ...LOCK, wait: 0, waiter: 'third' })).toBeUndefined()
+    await runtime.settle()
+    expect(await store.children('/locks/nightly')).toHaveLength(3)
+  })
+
+  it('that is given up takes nothing, though the lock be free', async () => {
+    const { locks } = await opened()
+    expect(await locks.acquire({ ...LOCK, wait: 0, waiter: 'w' })).toBeUndefined()
+    expect(await locks.acquire({ ...LOCK, wait: 0 })).toBeDefined()
+  })
+
+  it('that is given up while a call waits ends the call', async () => {
+    const { locks, runtime, first } = await queue()
+    await locks.acquire({ ...LOCK, wait: 0, waiter: 'first' })
+    await runtime.settle()
+    expect(first).toEqual({ settled: true, value: undefined })
+  })
+
+  it('has the lock once: of a call that came twice one waits, and a late copy is refused', async () => {
+    const { locks, runtime, store, first, release } = await queue()
+    const copy = outcome(locks.acquire({ ...poll, waiter: 'first' }))
+    await runtime.settle()
+    expect(first).toEqual({ settled: true, value: undefined })
+    expect(await store.children('/locks/nightly')).toHaveLength(3)
+    await release()
+    await runtime.settle()
+    await locks.release(LOCK.name, copy.value!.token)
+    await expect(locks.acquire({ ...poll, waiter: 'first' })).rejects.toMatchObject({
+      code: 'ABORTED',
+      retriable: true,
+    })
+  })
+
+  it('whose call ends while its token is taken has the next one when it comes back', async () => {
+    const { disk, locks, runtime } = await opened()
+    const controller = new AbortController()
+    disk.onSave = async () => {
+      if (disk.saves.at(-1)?.has('/fencing-token')) controller.abort()
+    }
+    const aborted = outcome(locks.acquire({ ...poll, waiter: 'w' }, controller.signal))
+    await runtime.settle()
+    expect(aborted.error).toMatchObject({ code: 'ABORTED' })
+    const back = outcome(locks.acquire({ ...poll, waiter: 'w' }))
+    await runtime.settle()
+    expect(back.value).toEqual({ token: 2 })
+  })
+
+  it('does not outlive the session, nor the service', async () => {
+    const one = await queue()
+    await one.tree.expire(one.store)
+    await one.runtime.settle()
+    expect(one.first.error).toMatchObject({ code: 'DISCONNECTED', retriable: true })
+    const other = await queue()
+    await other.runtime.advance(15_000)
+    await other.locks.close()
+    await other.runtime.settle()
+    expect(other.second.error).toMatchObject({ code: 'CLOSED' })
+    expect(await other.store.children('/locks')).toEqual([])
+    expect(other.runtime.pendingTimers).toBe(0)
   })
 })
 

@@ -1,4 +1,5 @@
 import { checkName } from '../../../core/names.js'
+import type { AcquireLockRequest } from '../../../protocol/service.js'
 import { json, noContent } from '../exchange.js'
 import type { Context, Route } from '../route.js'
 import { LOCK_GRANT } from './answer-schemas.js'
@@ -26,6 +27,12 @@ export const lockRoutes: readonly Route[] = [
             description: 'Milliseconds that it lasts from its last renewal. Default: 10,000.',
           },
           wait: WAIT,
+          waiter: {
+            type: 'string',
+            pattern: '^[A-Za-z0-9._-]{1,64}$',
+            description:
+              'Names the wait, for one longer than a request: asked again within 3 seconds in the same name, it keeps its place in line. With a `wait` of 0 the place is given up. Another one for each wait.',
+          },
         },
         examples: [{ ttl: 10_000, wait: 5_000 }],
       },
@@ -36,9 +43,9 @@ export const lockRoutes: readonly Route[] = [
     },
     async handle(context) {
       const { service, call } = context
-      const { ttl = 10_000, wait = 0 } = ((await context.json()) ?? {}) as { ttl?: number; wait?: number }
+      const { ttl = 10_000, wait = 0, waiter } = ((await context.json()) ?? {}) as Partial<AcquireLockRequest>
       const name = nameOf(context)
-      const grant = await service.acquireLock({ name, ttl, wait }, call)
+      const grant = await service.acquireLock({ name, ttl, wait, waiter }, call)
       if (!grant) return noContent()
       const undo = () => void service.releaseLock({ name, token: grant.token }).catch(() => {})
       return { ...json(grant), undo }
