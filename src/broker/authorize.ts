@@ -1,5 +1,5 @@
 import type { AskedGroupSettings } from '../protocol/groups.js'
-import type { Authorize, BrokerService, CallOptions } from '../protocol/service.js'
+import type { Authorize, BrokerService, CallOptions, ClusterDescription } from '../protocol/service.js'
 import type { TopicSummary } from '../protocol/topics.js'
 
 type Request<M extends keyof BrokerService> = Parameters<BrokerService[M]>[0]
@@ -25,8 +25,10 @@ export function authorizing(
       } catch (error) {
         return Promise.reject(error)
       }
-      if (name !== 'listTopics') return method(request, call)
-      return method(request, call).then((topics) => visible(topics as readonly TopicSummary[], may))
+      const answer = method(request, call)
+      if (name === 'listTopics') return answer.then((all) => visible(all as readonly TopicSummary[], may))
+      if (name === 'describeCluster') return answer.then((all) => shown(all as ClusterDescription, may))
+      return answer
     }
   }
   guarded.receiveStream = async function* (request: Request<'receiveStream'>, call?: CallOptions) {
@@ -89,8 +91,8 @@ function checksBy(nameOf: (topicId: string) => string | undefined): Checks {
     seekGroup: groupAdmin,
     deleteGroup: groupAdmin,
     explain: consumer,
-    // No topic has this name: only who may administer all of them fits.
-    describeCluster: (may) => may('admin', '*'),
+    // Clients ask for it to find a broker that answers; what is not theirs is left out.
+    describeCluster: nothing,
     metrics: nothing,
     checkReady: nothing,
     acquireLock: locks,
@@ -124,4 +126,16 @@ function visible(topics: readonly TopicSummary[], may: Authorize): readonly Topi
       return false
     }
   })
+}
+
+/** Where the brokers are is for everybody to know: they have come here already. How much they hold is the administrator's. */
+function shown(cluster: ClusterDescription, may: Authorize): ClusterDescription {
+  try {
+    // No topic has this name: only who may administer all of them fits.
+    may('admin', '*')
+    return cluster
+  } catch {
+    const { clusterId, brokers } = cluster
+    return { clusterId, brokers: brokers.map(({ id, url }) => ({ id, url })) }
+  }
 }

@@ -176,7 +176,7 @@ export class Admin {
     return this.#service.explain({ ...named(topic, group), partition, offset })
   }
 
-  /** The brokers, and how much they hold. */
+  /** The brokers, and how much they hold: that is undefined for who may not administer all topics. */
   async describeCluster(): Promise<ClusterDescription> {
     return this.#service.describeCluster()
   }

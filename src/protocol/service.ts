@@ -82,6 +82,7 @@ export interface BrokerService {
     call?: CallOptions,
   ): Promise<Explanation>
 
+  /** Which brokers there are, for everybody; how much they hold, for who may administer all topics. */
   describeCluster(call?: CallOptions): Promise<ClusterDescription>
   /** What is counted and measured, as Prometheus names it. At most some thousand samples, however many topics there are. */
   metrics(call?: CallOptions): Promise<readonly MetricFamily[]>
@@ -362,9 +363,10 @@ export interface Explanation {
 export interface ClusterDescription {
   readonly clusterId: string
   readonly brokers: readonly { readonly id: string; readonly url: string | undefined }[]
-  readonly topics: number
-  readonly partitions: number
-  readonly storage: { readonly usedBytes: number; readonly freeBytes: number }
+  /** How many. This and what follows: undefined for callers that may not administer all topics. */
+  readonly topics?: number | undefined
+  readonly partitions?: number | undefined
+  readonly storage?: { readonly usedBytes: number; readonly freeBytes: number } | undefined
 }
 
 export interface AcquireLockRequest {

@@ -111,7 +111,7 @@ describe('rules', () => {
       403,
     ],
     ['a sensor takes a lock', 'sensor', 'POST', '/locks/controllers', {}, 403],
-    ['a sensor describes the cluster', 'sensor', 'GET', '/cluster', undefined, 403],
+    ['a sensor asks which brokers there are', 'sensor', 'GET', '/cluster', undefined, 200],
     ['a controller consumes', 'controller', 'POST', '/topics/temp_1/groups/g/receive', {}, 200],
     ['a controller reads', 'controller', 'GET', '/topics/temp_1/messages', undefined, 200],
     ['a controller consumes elsewhere', 'controller', 'POST', '/topics/orders/groups/g/receive', {}, 403],
@@ -223,6 +223,20 @@ describe('rules', () => {
     }
   })
 
+  it('show everybody which brokers there are, and how much they hold to who may administer all topics', async () => {
+    const { ask, url, broker } = await serveWithTopics()
+    const brokers = [{ id: broker.id, url }]
+    const seen = async (name: Name) => (await ask('GET', '/cluster', undefined, as(name))).json as object
+    for (const name of ['sensor', 'controller', 'nobody'] as const)
+      expect(await seen(name)).toEqual({ clusterId: expect.any(String), brokers })
+    const all = ['brokers', 'clusterId', 'partitions', 'storage', 'topics']
+    expect(Object.keys(await seen('admin')).sort()).toEqual(all)
+    expect((await ask('GET', '/cluster')).status).toBe(401)
+    const sensor = connect(url, { token: tokenOf('sensor') })
+    expect(await new Admin(sensor).describeCluster()).toEqual({ clusterId: expect.any(String), brokers })
+    await sensor.close()
+  })
+
   it('let clients do what they allow, and no more', async () => {
     const { url, broker } = await serveWithTopics()
     const sensor = connect(url, { token: tokenOf('sensor') })
@@ -249,7 +263,7 @@ describe('client certificates', () => {
     })
     const connection = openTls(port, { ...client, ca: ca.cert })
     expect(await get(connection, '/topics')).toMatch(/^HTTP\/1.1 200/)
-    expect(await get(openTls(port, { ...client, ca: ca.cert }), '/cluster')).toMatch(/sensor-1 may not/)
+    expect(await get(openTls(port, { ...client, ca: ca.cert }), '/topics/orders')).toMatch(/sensor-1 may not/)
   })
 
   it('of another authority, or none, do not get in', async () => {

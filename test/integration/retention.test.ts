@@ -88,7 +88,7 @@ describe('one message that is not settled', () => {
     const producer = new Producer(broker)
     const filler = 'x'.repeat(10_000)
     await Promise.all(numbers(3_000).map((at) => producer.send('t', { at, filler })))
-    const used = async () => (await admin.describeCluster()).storage.usedBytes
+    const used = async () => (await admin.describeCluster()).storage!.usedBytes
     expect(await used()).toBeGreaterThan(20_000_000)
     const consumer = new Consumer<{ at: number }>(broker, 't')
     const consuming = consumer.run(

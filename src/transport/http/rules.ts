@@ -13,7 +13,7 @@ export interface HttpRule {
   readonly produce?: readonly string[] | undefined
   /** Topics that they may consume and read, with groups of their own. @default none */
   readonly consume?: readonly string[] | undefined
-  /** Topics that they may make, change and delete, with their groups; `*` shows the cluster, too. @default none */
+  /** Topics that they may make, change and delete, with their groups; `*` shows how much the brokers hold, too. @default none */
   readonly admin?: readonly string[] | undefined
   /** Locks that they may take. @default none */
   readonly lock?: readonly string[] | undefined

@@ -150,19 +150,25 @@ export const EXPLANATION = record(
   ['until'],
 )
 
-export const CLUSTER = record({
-  clusterId: TEXT,
-  brokers: { type: 'array', items: BROKER },
-  topics: COUNT,
-  partitions: COUNT,
-  storage: record({
-    usedBytes: COUNT,
-    freeBytes: {
-      anyOf: [COUNT, { type: 'null' }],
-      description: 'null: nothing limits it, as in memory.',
-    },
-  }),
+const STORAGE = record({
+  usedBytes: COUNT,
+  freeBytes: {
+    anyOf: [COUNT, { type: 'null' }],
+    description: 'null: nothing limits it, as in memory.',
+  },
 })
+
+/** How much there is, only those see who may administer all topics. */
+export const CLUSTER = record(
+  {
+    clusterId: TEXT,
+    brokers: { type: 'array', items: BROKER },
+    topics: COUNT,
+    partitions: COUNT,
+    storage: STORAGE,
+  },
+  ['topics', 'partitions', 'storage'],
+)
 
 export const LOCK_GRANT = record({
   token: { ...COUNT, description: 'Higher than that of every holder before: a fencing token.' },

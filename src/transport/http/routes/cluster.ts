@@ -10,6 +10,7 @@ export const clusterRoutes: readonly Route[] = [
     id: 'describeCluster',
     tag: 'Cluster',
     summary: 'The brokers, and how much they hold.',
+    description: 'How much they hold is left out for callers that may not administer all topics.',
     answers: { 200: answer('The cluster.', CLUSTER) },
     handle: async ({ service, call }) => json(await service.describeCluster(call)),
   },
