@@ -122,7 +122,7 @@ describe('consumers of one group', () => {
     }
   })
 
-  test('run no more handlers than their concurrency', async () => {
+  test('run no more handlers than their concurrency [invariant 28]', async () => {
     const { broker, runtime } = await openVirtualBroker()
     await runtime.runUntil(sendNumbers(broker, 't', 100))
     let running = 0
@@ -167,7 +167,7 @@ describe('a buffer', () => {
     expect(partition).toMatchObject({ acked: 1_000, deadLettered: 0, dying: 0, retrying: 0 })
   })
 
-  test('of fixed size keeps its leases while it waits, too; another consumer gets the rest', async () => {
+  test('of fixed size keeps its leases while it waits, too; another consumer gets the rest [invariant 28]', async () => {
     const { broker, runtime } = await openVirtualBroker()
     await runtime.runUntil(sendNumbers(broker, 't', 100))
     const counts: number[] = []

@@ -5,7 +5,7 @@ import { type HttpBroker, openTls, serveBroker } from './support/http-broker.js'
 
 const problem = (code: string) => expect.objectContaining({ code })
 
-describe('a limit', () => {
+describe('a limit holds, and says why [invariant 28]:', () => {
   it('on the body, announced or not', async () => {
     const { ask, open } = await serveBroker({ limits: { bodyBytes: 2_048 } })
     const fits = await ask('POST', '/topics/a/messages', 'x'.repeat(2_048), { 'content-type': 'text/plain' })

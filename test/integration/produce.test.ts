@@ -23,7 +23,7 @@ describe('send', () => {
     expect(offsets.sort((a, b) => a - b)).toEqual(numbers(2_000))
   })
 
-  test('waits for room beyond bufferBytes, and refuses beyond twice that with QUOTA_EXCEEDED', async () => {
+  test('waits for room beyond bufferBytes, and refuses beyond twice that with QUOTA_EXCEEDED [invariant 28]', async () => {
     const broker = await openBroker()
     const producer = new Producer(broker, { bufferBytes: 10_000 })
     const results = await Promise.allSettled(numbers(100).map(() => producer.send('t', 'x'.repeat(1_000))))

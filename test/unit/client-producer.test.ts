@@ -33,7 +33,7 @@ describe('sending', () => {
     expect(log.values()).toEqual(Array.from({ length: 250 }, (_, i) => `${i}`))
   })
 
-  it('has at most maxInFlight requests under way, of 256 KiB each', async () => {
+  it('has at most maxInFlight requests under way, of 256 KiB each (invariant 28)', async () => {
     const { producer, runtime, log } = setUp({ maxInFlight: 2 })
     const gates: (() => void)[] = []
     log.script.request = () => new Promise((resolve) => gates.push(resolve))
@@ -307,7 +307,7 @@ describe('a bounded buffer', () => {
     expect(log.requests.length).toBeGreaterThan(1)
   })
 
-  it('refuses those who never await once twice as much is waiting', async () => {
+  it('refuses those who never await once twice as much is waiting (invariant 28)', async () => {
     const { producer, runtime, log } = setUp({ bufferBytes: 10_000 })
     log.script.request = never
     const sends = Array.from({ length: 40 }, () => watch(producer.send('t', 'x'.repeat(1_000))))

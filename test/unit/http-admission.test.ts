@@ -83,7 +83,7 @@ describe('who comes in', () => {
 })
 
 describe('quotas', () => {
-  it('refuse more requests than a principal has, and let it go on a second later', async () => {
+  it('refuse more requests than a principal has, and let it go on a second later (invariant 28)', async () => {
     const { ask, runtime } = admission({ tokens }, { requestsPerSecond: 10 })
     for (let times = 0; times < 20; times++) (await ask(`Bearer ${token}`)).done()
     await expect(ask(`Bearer ${token}`)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED', retriable: true })
@@ -110,7 +110,7 @@ describe('quotas', () => {
     expect((await ask(`Bearer ${token}`)).principal).toBe('sensors')
   })
 
-  it('count bytes on their way until their request is over', async () => {
+  it('count bytes on their way until their request is over (invariant 28)', async () => {
     const { ask } = admission({ tokens }, { bytesInFlight: 1_000 })
     const one = await ask(`Bearer ${token}`)
     one.takeBody(600)

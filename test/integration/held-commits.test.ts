@@ -1,0 +1,127 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { Broker } from '../../src/broker/broker.js'
+import { nodePersistence } from '../../src/broker/node-persistence.js'
+import { inProcessCoordination } from '../../src/coordination/memory.js'
+import { Admin, Consumer, type Message, Producer, Reader } from '../../src/index.js'
+import { virtualRuntime } from '../../src/runtime/virtual.js'
+import { memoryStorage } from '../../src/storage/memory.js'
+import { inProcess } from '../../src/transport/in-process.js'
+import { watch } from '../unit/client-support/fake-connection.js'
+import { LogBook, sendNumbers } from './support/broker.js'
+
+/** A broker in virtual time whose commits stand still from `hold` until `letGo`: they are written at once, and their results come late. */
+async function openHeld() {
+  const runtime = virtualRuntime()
+  const memory = memoryStorage({ crc32: runtime.crc32 })
+  let gate: Promise<void> | undefined
+  let letGo = () => {}
+  const opening = Broker.open({
+    storage: {
+      ...memory,
+      commit: async (...given) => {
+        await memory.commit(...given)
+        await gate
+      },
+    },
+    openCoordination: (opened) => inProcessCoordination()({ persistence: nodePersistence(opened) }),
+    local: inProcess(),
+    runtime,
+    logger: new LogBook(),
+    autoCreateTopics: true,
+    cacheBytes: 1 << 20,
+  })
+  const broker = await runtime.runUntil(opening)
+  onTestFinished(() => runtime.runUntil(broker.close()))
+  await runtime.runUntil(new Admin(broker).createTopic('t', { partitions: 1 }))
+  return {
+    broker,
+    runtime,
+    hold(): void {
+      gate = new Promise((resolve) => {
+        letGo = resolve
+      })
+    },
+    letGo: () => letGo(),
+  }
+}
+
+describe('while a commit is under way', () => {
+  test('nothing rests on it: no success, no duplicate, no delivery, nothing that readers see [invariant 10]', async () => {
+    const { broker, runtime, hold, letGo } = await openHeld()
+    const consumer = new Consumer<string>(broker, 't', { group: 'g' })
+    const received = watch(consumer.receive())
+    await runtime.settle()
+    const read = watch(
+      new Reader<string>(broker, 't', { from: 'earliest', live: true })[Symbol.asyncIterator]().next(),
+    )
+    hold()
+    const sends = [1, 2].map(() => watch(new Producer(broker).send('t', 'x', { id: 'order-7' })))
+    await runtime.advance(1_000)
+    const all = [received, read, ...sends]
+    expect(all.map(({ settled }) => settled)).toEqual([false, false, false, false])
+    letGo()
+    await runtime.runUntil(Promise.all(all.map(({ promise }) => promise as Promise<unknown>)))
+    expect(sends.map(({ value }) => value!.duplicate).sort()).toEqual([false, true])
+    expect(received.value!.value).toBe('x')
+  })
+
+  test('a delivery waits for its lease to be written, and an ack for its own commit [invariant 10]', async () => {
+    const { broker, runtime, hold, letGo } = await openHeld()
+    await runtime.runUntil(sendNumbers(broker, 't', 1))
+    const consumer = new Consumer<number>(broker, 't', { group: 'g' })
+    await runtime.runUntil(consumer.receive({ timeout: 0 }).then((message) => message?.nack({ delay: 0 })))
+    hold()
+    const received = watch(consumer.receive())
+    await runtime.advance(1_000)
+    expect(received.settled).toBe(false)
+    letGo()
+    const message = await runtime.runUntil(received.promise)
+    hold()
+    const acked = watch(message.ack())
+    await runtime.advance(1_000)
+    expect(acked.settled).toBe(false)
+    letGo()
+    await runtime.runUntil(acked.promise)
+  })
+})
+
+describe('the result of a commit that comes late', () => {
+  test('of an ack does not bring back, or lose, what was settled before the lease was over [invariant 21]', async () => {
+    const { broker, runtime, hold, letGo } = await openHeld()
+    await runtime.runUntil(sendNumbers(broker, 't', 1))
+    const consumer = new Consumer<number>(broker, 't', { group: 'g', lease: 1_000 })
+    const message = await runtime.runUntil(consumer.receive())
+    hold()
+    const acked = watch(message.ack())
+    await runtime.advance(10_000)
+    letGo()
+    await runtime.runUntil(acked.promise)
+    const again = consumer.receive({ timeout: 60_000 })
+    expect(await runtime.runUntil(again)).toBeNull()
+  })
+
+  test('of a lease does not make it live again: who has the message since keeps it [invariants 18, 21]', async () => {
+    const { broker, runtime, hold, letGo } = await openHeld()
+    await runtime.runUntil(sendNumbers(broker, 't', 1))
+    const join = (consumerId: string) =>
+      new Consumer<number>(broker, 't', { group: 'g', lease: 1_000, consumerId })
+    const late = join('late')
+    const next = join('next')
+    await runtime.runUntil(late.receive({ timeout: 0 }).then((message) => message?.nack({ delay: 0 })))
+    hold()
+    const first = watch(late.receive() as Promise<Message<number>>)
+    await runtime.advance(100)
+    expect(first.settled).toBe(false)
+    const second = watch(next.receive() as Promise<Message<number>>)
+    await runtime.advance(5_000)
+    letGo()
+    await runtime.runUntil(second.promise)
+    // What the first was told when it was over changes nothing.
+    const stale = watch(first.promise.then((message) => message.ack()))
+    await runtime.runUntil(() => stale.settled)
+    expect(stale.error).toMatchObject({ code: 'LEASE_LOST' })
+    await runtime.runUntil(second.value!.ack())
+    // The nack, and the end of the first one's lease.
+    expect(second.value!.deliveryCount).toBe(3)
+  })
+})
