@@ -101,9 +101,11 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
       const refusal = host.refusal()
       if (refusal) throw refusal
     },
-    // Calls from this process are as long as their waits: where they end nothing has to be kept.
-    acquireLock: async ({ waiter, ...request }, call = {}) =>
-      host.locks.acquire({ ...request, waiter: local ? undefined : waiter }, call.signal),
+    acquireLock: async ({ waiter, ...request }, call = {}) => {
+      // Calls from this process are as long as their waits: when they end no place has to be kept.
+      const isOneCall = local && request.wait !== 0
+      return host.locks.acquire({ ...request, waiter: isOneCall ? undefined : waiter }, call.signal)
+    },
     renewLock: async ({ name, token }) => host.locks.renew(name, token),
     releaseLock: async ({ name, token }) => host.locks.release(name, token),
   }

@@ -1,6 +1,7 @@
 import { abortedError, isPortalError, PortalError } from '../core/errors.js'
 import { checkName } from '../core/names.js'
 import type { ClientSide, Connection } from '../protocol/connection.js'
+import type { LockGrant } from '../protocol/service.js'
 import { randomId, type Timer } from '../runtime/runtime.js'
 import { untilItSucceeds } from './backoff.js'
 import { asPortalError, clientSideOf, closedReason } from './client-side.js'
@@ -61,13 +62,21 @@ export class Lock {
     const patience = wait === 0 ? 0 : Number.POSITIVE_INFINITY
     // Its place in line is kept from one try to the next.
     let waiter = wait === 0 ? undefined : randomId(runtime.random)
-    const grant = await untilItSucceeds(runtime, patience, signal ?? closed, () =>
+    const ask = (): Promise<LockGrant | undefined> =>
       service.acquireLock({ ...request, waiter }, { signal }).catch((error) => {
+        if (waiter === undefined || signal?.aborted) throw error
+        if (isPortalError(error, 'INVALID_ARGUMENT')) {
+          // A broker of before, which knows no names of waits.
+          waiter = undefined
+          return ask()
+        }
         // A grant was lost on its way: it is over when its time is, and this is another wait.
-        if (waiter !== undefined && isPortalError(error, 'ABORTED')) waiter = randomId(runtime.random)
+        if (isPortalError(error, 'ABORTED')) waiter = randomId(runtime.random)
         throw error
-      }),
-    ).catch((error) => {
+      })
+    const grant = await untilItSucceeds(runtime, patience, signal ?? closed, ask).catch((error) => {
+      // The place is kept for those who come back.
+      if (signal?.aborted && waiter) service.acquireLock({ ...request, wait: 0, waiter }).catch(() => {})
       throw closed.aborted ? closedReason(this.#side) : error
     })
     if (!grant) return undefined

@@ -28,7 +28,7 @@ async function serveVirtually() {
   }
   const connect = () => {
     const pack = () => Promise.reject(new PortalError('UNSUPPORTED', 'Nothing is packed here.'))
-    const carrier: Carrier = { send, pack, openStream: undefined, close: async () => {} }
+    const carrier: Carrier = { send, pack, close: async () => {} }
     const remote = new RemoteConnection('http://broker', { runtime, logger: new LogBook() }, carrier)
     onTestFinished(() => remote.close())
     return remote

@@ -134,8 +134,6 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
 
   let receives = 0
   const { nameReceive = () => ++receives } = options
-  /** Until a broker of before says that it knows no names of waits: there each poll takes the last place. */
-  let namesWaits = true
 
   const topic = (name: string) => `/topics/${encodeURIComponent(name)}`
   const group = (name: { readonly topic: string; readonly group: string }) =>
@@ -258,38 +256,14 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
     checkReady: async (call) => {
       await ask('GET', '/readyz', undefined, call)
     },
-    async acquireLock({ name, ttl, wait, waiter }, call) {
-      const once = async (some: number): Promise<{ token: number } | undefined> => {
-        const body = { ttl, wait: some, waiter: namesWaits ? waiter : undefined }
-        try {
-          return await ask('POST', lock(name), body, call, some)
-        } catch (error) {
-          if (body.waiter === undefined || !isUnknownWaiter(error)) throw error
-          namesWaits = false
-          return once(some)
-        }
-      }
-      const leave = (): void => {
-        if (waiter === undefined || !namesWaits || call?.forwarded) return
-        ask('POST', lock(name), { ttl, wait: 0, waiter }).catch(() => {})
-      }
-      try {
-        const grant = await sleep(wait, once, (found) => found !== undefined)
-        if (grant === undefined) leave()
-        return grant
-      } catch (error) {
-        // Whoever has lost the broker comes back for its place; who has given up does not.
-        if (call?.signal?.aborted) leave()
-        throw error
-      }
+    acquireLock({ name, ttl, wait, waiter }, call) {
+      const once = (some: number) =>
+        ask<{ token: number } | undefined>('POST', lock(name), { ttl, wait: some, waiter }, call, some)
+      return sleep(wait, once, (grant) => grant !== undefined)
     },
     renewLock: ({ name, token }, call) => ask('PUT', lock(name, token), undefined, call),
     releaseLock: ({ name, token }, call) => ask('DELETE', lock(name, token), undefined, call),
   }
-}
-
-function isUnknownWaiter(error: unknown): boolean {
-  return isPortalError(error, 'INVALID_ARGUMENT') && error.message.includes("no property 'waiter'")
 }
 
 async function packBatch(batch: ProduceBatch, compression: Compression, pack: Pack): Promise<PackedBatch> {
