@@ -14,6 +14,8 @@ export interface Call<S, T> {
   /** How long it may wait on purpose (ms). */
   readonly wait: number
   readonly signal: AbortSignal | undefined
+  /** It is on a connection that does not carry anything twice. */
+  readonly isOnce?: boolean | undefined
   /** What arrives there. Called once for each copy of the request. */
   serve(service: S, signal: AbortSignal): Promise<T>
 }
@@ -48,12 +50,17 @@ export class Calls<S> {
     }
   }
 
+  /** Something arrives that nobody waits for. */
+  later(arrive: () => void): void {
+    this.#scheduler.after(this.#wires.delay(), arrive)
+  }
+
   call<T>(call: Call<S, T>): Promise<T> {
     const { life, name, signal, wait } = call
     if (signal?.aborted) return Promise.reject(abortedError(name, signal))
     const control = new AbortController()
     const attempts = [this.#attempt(call, control.signal)]
-    if (this.#scheduler.chance(this.#wires.faults.duplicates))
+    if (!call.isOnce && this.#scheduler.chance(this.#wires.faults.duplicates))
       attempts.push(this.#attempt(call, control.signal))
     return new Promise((resolve, reject) => {
       const end = (tell: () => void) =>

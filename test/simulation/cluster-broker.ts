@@ -1,0 +1,200 @@
+import { Broker } from '../../src/broker/broker.js'
+import { isPortalError, type PortalError } from '../../src/core/errors.js'
+import type { Logger } from '../../src/protocol/connection.js'
+import type { PeerService } from '../../src/protocol/peer-service.js'
+import type { BrokerService } from '../../src/protocol/service.js'
+import type { Calls } from './calls.js'
+import type { ClusterAudit } from './cluster-audit.js'
+import { clusterTransport, localTransport, type PeerWatched } from './cluster-transport.js'
+import { connectCoordination } from './coordination.js'
+import { CoordinationLink } from './coordination-connection.js'
+import { Disk } from './disk.js'
+import type { Ensemble } from './ensemble.js'
+import type { Life, WallClock } from './life.js'
+import type { Scheduler } from './scheduler.js'
+import type { Trace } from './trace.js'
+import { Violation } from './violation.js'
+
+/** What listens at a broker's address. */
+export interface Services {
+  readonly service: BrokerService
+  readonly peers: PeerService | undefined
+}
+
+export interface ClusterBrokerParts {
+  readonly scheduler: Scheduler
+  readonly trace: Trace
+  readonly audit: ClusterAudit
+  readonly ensemble: Ensemble
+  /** Between brokers. */
+  readonly calls: Calls<Services>
+  /** From clients to brokers. */
+  readonly doors: Calls<Services>
+  readonly rack: string
+  /** Milliseconds of silence after which the coordination service ends a broker's session. */
+  readonly sessionTimeout: number
+  /** An error event, or why it did not open. */
+  readonly sees: (broker: ClusterBroker, error: PortalError) => void
+}
+
+/** A machine with its disk, its clock and its links; and the broker that lives there, dies, and comes back. */
+export class ClusterBroker {
+  readonly name: string
+  readonly link = new CoordinationLink()
+  readonly clock: WallClock = { offset: 0 }
+  readonly #parts: ClusterBrokerParts
+  #disk!: Disk
+  #watcher!: ReturnType<ClusterAudit['watch']>
+  #databases = 0
+  #life: Life | undefined
+  #broker: Broker | undefined
+  #cutOff: () => void = () => {}
+  #unlisten: (() => void)[] = []
+  /** It has ended by itself: whoever runs it starts it again. */
+  hasEnded = false
+  lives = 0
+
+  constructor(name: string, parts: ClusterBrokerParts) {
+    this.name = name
+    this.#parts = parts
+    this.#newDisk()
+  }
+
+  get disk(): Disk {
+    return this.#disk
+  }
+
+  get life(): Life | undefined {
+    return this.#life
+  }
+
+  get isUp(): boolean {
+    return this.#broker !== undefined
+  }
+
+  /** Opens it; false if it did not within `limit` ms, or said no. Rejects if it should not have said that. */
+  async open(limit: number): Promise<boolean> {
+    const { scheduler, trace } = this.#parts
+    this.lives++
+    this.hasEnded = false
+    const life = scheduler.life(this.clock)
+    this.#life = life
+    trace.line(`${this.name} opens for the ${this.lives}. time`)
+    const opened = await Promise.race([
+      this.#openBroker(life).then(
+        (broker) => ({ broker }),
+        (error: unknown) => ({ error }),
+      ),
+      scheduler.sleep(limit).then(() => undefined),
+    ])
+    if (!life.alive()) return false
+    if (!opened) {
+      trace.line(`${this.name} does not open in ${Math.round(limit)} ms`)
+      return false
+    }
+    if ('error' in opened) {
+      const { error } = opened
+      if (!isPortalError(error))
+        throw new Violation(`${this.name} did not open: ${String((error as Error)?.stack ?? error)}`)
+      trace.line(`${this.name} does not open: ${error.code} ${error.message}`)
+      this.#parts.sees(this, error)
+      return false
+    }
+    const { broker } = opened
+    this.#broker = broker
+    broker.on('error', (error) => {
+      if (!life.alive()) return
+      trace.line(`${this.name} error event: ${error.code} ${error.message}`)
+      this.#parts.sees(this, error)
+    })
+    broker.on('close', () => {
+      this.hasEnded = true
+    })
+    trace.line(`${this.name} is open`)
+    return true
+  }
+
+  /** Stops it as a signal would; it may take long. */
+  async close(): Promise<void> {
+    this.#parts.trace.line(`${this.name} closes`)
+    try {
+      await this.#broker?.close()
+    } catch (error) {
+      if (!isPortalError(error)) throw error
+      this.#parts.sees(this, error)
+    }
+  }
+
+  /** The process is gone. With `power` the machine lost power. */
+  die(power: boolean): void {
+    const { trace } = this.#parts
+    this.#life?.end()
+    this.#life = undefined
+    this.#broker = undefined
+    this.#cutOff()
+    for (const end of this.#unlisten.splice(0)) end()
+    if (power) trace.line(`${this.name} loses power: ${this.#disk.losePower()} groups lost`)
+    else trace.line(`${this.name} dies`)
+    this.#watcher.restarted()
+  }
+
+  /** Its disk is replaced by an empty one. */
+  wipe(): void {
+    this.#parts.trace.line(`${this.name} loses its disk`)
+    this.#watcher.wiped()
+    this.#newDisk()
+  }
+
+  #newDisk(): void {
+    const { scheduler, trace, audit } = this.#parts
+    const watcher = audit.watch(`${this.name}${"'".repeat(this.#databases++)}`, () => disk)
+    const disk: Disk = new Disk(scheduler, trace, watcher)
+    this.#watcher = watcher
+    this.#disk = disk
+  }
+
+  async #openBroker(life: Life): Promise<Broker> {
+    const { scheduler, ensemble, sessionTimeout, calls, doors } = this.#parts
+    const { storage, cutOff } = this.#disk.open(() => life.awake())
+    this.#cutOff = cutOff
+    const transport = clusterTransport({
+      name: this.name,
+      life,
+      calls,
+      answered: this.#watched,
+      listening: (services) => {
+        const ends = [calls.listen(this.name, life, services), doors.listen(this.name, life, services)]
+        const end = () => {
+          for (const one of ends) one()
+        }
+        this.#unlisten.push(end)
+        return end
+      },
+    })
+    return Broker.open({
+      storage,
+      openCoordination: () =>
+        connectCoordination({ scheduler, ensemble, link: this.link, life, timeout: sessionTimeout }),
+      local: localTransport(),
+      remote: transport,
+      runtime: life.runtime,
+      logger: this.#logger(life),
+      autoCreateTopics: true,
+      cacheBytes: scheduler.pick([1_000, 20_000, 1 << 24]),
+    })
+  }
+
+  readonly #watched: PeerWatched = (broker, request, answer) => {
+    const epochs = new Map(
+      request.partitions.map(({ topicId, partition, epoch }) => [`${topicId}/${partition}`, epoch]),
+    )
+    this.#parts.audit.fetched(broker, epochs, answer)
+  }
+
+  #logger(life: Life): Logger {
+    const say = (fields: object, message: string) => {
+      if (life.alive()) this.#parts.trace.line(`${this.name} log: ${message} ${JSON.stringify(fields)}`)
+    }
+    return { debug: () => {}, info: say, warn: say, error: say }
+  }
+}

@@ -1,0 +1,208 @@
+import type { ClusterBroker } from './cluster-broker.js'
+import type { ClusterWorld } from './cluster-world.js'
+
+/** What goes wrong in a cluster, and for how long. */
+export class ClusterTroubles {
+  readonly #world: ClusterWorld
+  /** Some bytes on some disk have changed by themselves. */
+  isDamaged = false
+  /** Some disk has failed. */
+  isFailing = false
+
+  constructor(world: ClusterWorld) {
+    this.#world = world
+  }
+
+  async begin(): Promise<void> {
+    const { scheduler } = this.#world
+    // First it is allowed to come up.
+    await scheduler.sleep(scheduler.random() * 10_000)
+    while (!this.#world.healing) {
+      await scheduler.sleep(scheduler.random() * scheduler.pick([200, 2_000, 10_000]))
+      if (!this.#world.healing) this.#one()
+    }
+  }
+
+  heal(): void {
+    const { wires, doorWires, ensemble, brokers } = this.#world
+    for (const one of [wires, doorWires]) {
+      one.heal()
+      Object.assign(one.faults, { loss: 0, duplicates: 0, delay: 2 })
+    }
+    ensemble.comeBack()
+    ensemble.faults.lag = 0
+    for (const broker of brokers) {
+      broker.link.heal()
+      Object.assign(broker.link.faults, { delay: 5, lateness: 0, loss: 0 })
+      const sound = { slow: false, stuck: false, failCommit: 0, freeBytes: Number.POSITIVE_INFINITY }
+      Object.assign(broker.disk.faults, sound)
+      broker.clock.offset = 0
+      if (broker.life?.frozen) broker.life.thaw()
+    }
+  }
+
+  /** A machine is off: a disk that failed is replaced by what is on it. */
+  isDown(broker: ClusterBroker): void {
+    broker.disk.faults.failCommit = 0
+    broker.disk.faults.stuck = false
+  }
+
+  #one(): void {
+    const { scheduler } = this.#world
+    const troubles: [number, () => void][] = [
+      [12, () => this.#weather()],
+      [10, () => this.#divide()],
+      [8, () => this.#cutOneWay()],
+      [10, () => this.#healWires()],
+      [10, () => this.#freeze()],
+      [8, () => this.#cutFromCoordination()],
+      [4, () => this.#expire()],
+      [2, () => this.#coordinationAway()],
+      [2, () => this.#powerFailsEverywhere()],
+      [6, () => this.#disk()],
+      [3, () => this.#clock()],
+    ]
+    let dice = scheduler.random() * troubles.reduce((sum, [weight]) => sum + weight, 0)
+    for (const [weight, happens] of troubles) {
+      dice -= weight
+      if (dice < 0) return happens()
+    }
+  }
+
+  /** How bad all networks are by nature. */
+  #weather(): void {
+    const { scheduler, wires, doorWires, ensemble, brokers } = this.#world
+    for (const { faults } of [wires, doorWires]) {
+      faults.loss = scheduler.pick([0, 0, 0.02, 0.2])
+      faults.duplicates = scheduler.pick([0, 0.05, 0.3])
+      faults.delay = scheduler.pick([1, 5, 40])
+    }
+    ensemble.faults.lag = scheduler.pick([0, 20, 2_000])
+    for (const { link } of brokers) {
+      link.faults.delay = scheduler.pick([2, 5, 50])
+      link.faults.lateness = scheduler.pick([0, 100, 5_000])
+      link.faults.loss = scheduler.pick([0, 0, 0.01])
+    }
+  }
+
+  #divide(): void {
+    const { scheduler, wires, brokers } = this.#world
+    wires.divide(
+      brokers.map(({ name }) => name),
+      scheduler.pick(['one', 'one', 'halves', 'ring', 'bridge'] as const),
+    )
+    this.#later(20_000, () => wires.heal())
+  }
+
+  #cutOneWay(): void {
+    const { scheduler, wires, doorWires } = this.#world
+    const [one, other] = [this.#any(), this.#any()]
+    if (scheduler.chance(0.3)) {
+      if (scheduler.chance(0.5)) doorWires.cut('clients', one.name)
+      else doorWires.cut(one.name, 'clients')
+      this.#later(20_000, () => doorWires.heal())
+    } else if (one !== other) {
+      wires.cut(one.name, other.name)
+      this.#later(20_000, () => wires.heal())
+    }
+  }
+
+  #healWires(): void {
+    this.#world.wires.heal()
+    this.#world.doorWires.heal()
+  }
+
+  /** A process stands still for shorter or longer than its session lives. */
+  #freeze(): void {
+    const { scheduler, trace } = this.#world
+    const broker = this.#any()
+    const { life } = broker
+    if (!life || life.frozen) return
+    trace.line(`${broker.name} stands still`)
+    this.#world.count('frozen', 1)
+    life.freeze()
+    this.#later(scheduler.pick([1_000, 5_000, 30_000]), () => {
+      if (!life.alive() || !life.frozen) return
+      trace.line(`${broker.name} goes on`)
+      life.thaw()
+    })
+  }
+
+  #cutFromCoordination(): void {
+    const { scheduler, trace } = this.#world
+    const { name, link } = this.#any()
+    trace.line(`${name} is cut from the coordination service`)
+    link.cut(scheduler.chance(0.5))
+    this.#later(scheduler.pick([1_000, 20_000]), () => {
+      trace.line(`${name} reaches the coordination service again`)
+      link.heal()
+    })
+  }
+
+  #expire(): void {
+    const { trace, ensemble } = this.#world
+    const { name } = this.#any()
+    if (ensemble.expireOldest(name)) trace.line(`the session of ${name} is ended by the service`)
+  }
+
+  #coordinationAway(): void {
+    const { trace, ensemble } = this.#world
+    trace.line('the coordination service has no majority')
+    ensemble.leave()
+    this.#later(60_000, () => {
+      trace.line('the coordination service is back')
+      ensemble.comeBack()
+    })
+  }
+
+  #powerFailsEverywhere(): void {
+    const { trace, brokers } = this.#world
+    trace.line('power fails everywhere')
+    this.#world.count('power failed everywhere', 1)
+    for (const broker of brokers) if (broker.life) broker.die(true)
+  }
+
+  #disk(): void {
+    const { scheduler, trace } = this.#world
+    const { name, disk } = this.#any()
+    const fault = scheduler.pick(['slow', 'stuck', 'full', 'fails'] as const)
+    trace.line(`the disk of ${name}: ${fault}`)
+    if (fault === 'slow') disk.faults.slow = !disk.faults.slow
+    else if (fault === 'full') {
+      disk.faults.freeBytes = 1_000_000
+      this.#later(20_000, () => {
+        disk.faults.freeBytes = Number.POSITIVE_INFINITY
+      })
+    } else if (fault === 'fails') {
+      this.isFailing = true
+      disk.faults.failCommit = 0.3
+    } else {
+      disk.faults.stuck = true
+      this.#later(10_000, () => {
+        disk.faults.stuck = false
+      })
+    }
+  }
+
+  #clock(): void {
+    const { scheduler, trace } = this.#world
+    const { name, clock } = this.#any()
+    const by = scheduler.pick([-90_000, -5_000, 500, 30_000, 150_000]) * scheduler.random()
+    trace.line(`the clock of ${name} jumps by ${Math.round(by)}`)
+    clock.offset += by
+    this.#later(30_000, () => {
+      clock.offset -= by
+    })
+  }
+
+  #any(): ClusterBroker {
+    return this.#world.scheduler.pick(this.#world.brokers)
+  }
+
+  #later(within: number, run: () => void): void {
+    const { scheduler } = this.#world
+    scheduler.after(scheduler.random() * within, () => {
+      if (!this.#world.healing) run()
+    })
+  }
+}

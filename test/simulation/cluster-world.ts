@@ -1,0 +1,357 @@
+import { isPortalError, type PortalError } from '../../src/core/errors.js'
+import type { GroupSettings } from '../../src/protocol/groups.js'
+import type { BrokerService } from '../../src/protocol/service.js'
+import type { TopicConfig } from '../../src/protocol/topics.js'
+import { runAdministrator } from './administrator.js'
+import { Calls } from './calls.js'
+import type { ClientWorld } from './client-world.js'
+import { ClusterAudit } from './cluster-audit.js'
+import { ClusterBroker, type Services } from './cluster-broker.js'
+import { ClusterTroubles } from './cluster-troubles.js'
+import { runConsumer } from './consumer.js'
+import { Ensemble } from './ensemble.js'
+import type { Ledger } from './ledger.js'
+import { type Call, IMPOSSIBLE } from './link.js'
+import { runProducer } from './producer.js'
+import { runReader } from './reader.js'
+import { serviceOver } from './remote-service.js'
+import { Scheduler } from './scheduler.js'
+import { Trace } from './trace.js'
+import { check, Violation } from './violation.js'
+import { Wires } from './wires.js'
+
+const SETTINGS: Record<string, Partial<GroupSettings>> = {
+  workers: { maxDeliveries: 3, backoff: { initial: 50, max: 400, factor: 2, jitter: 0.2 } },
+  passing: { maxDeliveries: 4, backoff: { initial: 5, max: 1_000, factor: 3, jitter: 1 }, deadLetter: false },
+}
+
+const TOPICS: Record<string, Partial<TopicConfig>> = {
+  plain: {
+    partitions: 2,
+    replicas: 3,
+    minInSync: 2,
+    retention: { after: 1_000 },
+    dedupe: { window: 60_000, ids: 200 },
+  },
+  brief: { partitions: 1, replicas: 3, minInSync: 2, retention: { after: 0, age: 60_000, bytes: 20_000 } },
+}
+
+const GROUPS = [
+  { topic: 'plain', group: 'workers' },
+  { topic: 'plain', group: 'passing' },
+  { topic: 'brief', group: 'passing' },
+]
+
+/** The topic that is deleted, and made again, with all that belongs to it. */
+const FLEETING = 'fleeting'
+
+/** How long everything may take to drain once nothing is wrong any more (ms of virtual time). */
+const DRAIN = 600_000
+
+/** Brokers on machines of their own with a coordination service between them, their clients, and what goes wrong. */
+export class ClusterWorld implements ClientWorld {
+  readonly scheduler: Scheduler
+  readonly trace: Trace
+  readonly audit: ClusterAudit
+  readonly ensemble: Ensemble
+  readonly brokers: readonly ClusterBroker[]
+  /** Between brokers. */
+  readonly wires: Wires
+  /** Between clients and brokers. */
+  readonly doorWires: Wires
+  readonly counts = new Map<string, number>()
+  readonly groups = GROUPS
+  healing = false
+  producing = true
+  readonly #doors: Calls<Services>
+  readonly #troubles: ClusterTroubles
+  #strike: () => void = () => {}
+
+  constructor(seed: number) {
+    this.scheduler = new Scheduler(seed)
+    const { scheduler } = this
+    this.trace = new Trace(() => scheduler.now)
+    const { trace } = this
+    this.ensemble = new Ensemble(scheduler)
+    this.wires = new Wires(scheduler, trace)
+    this.doorWires = new Wires(scheduler, trace)
+    const calls = new Calls<Services>(scheduler, this.wires)
+    this.#doors = new Calls<Services>(scheduler, this.doorWires)
+    this.audit = new ClusterAudit({
+      trace,
+      ensemble: this.ensemble,
+      now: () => scheduler.now,
+      latestTime: () => scheduler.latestTime + Math.max(0, ...this.#offsets()),
+      maxDeliveries: (group) => SETTINGS[group]?.maxDeliveries ?? 5,
+    })
+    const count = scheduler.pick([3, 3, 4, 5])
+    const parts = {
+      scheduler,
+      trace,
+      audit: this.audit,
+      ensemble: this.ensemble,
+      calls,
+      doors: this.#doors,
+      rack: '',
+      sessionTimeout: 6_000,
+      sees: (_: ClusterBroker, error: PortalError) => this.sees(error),
+    }
+    this.brokers = Array.from(
+      { length: count },
+      (_, at) => new ClusterBroker(`b${at + 1}`, { ...parts, rack: `rack${at % 3}` }),
+    )
+    this.#troubles = new ClusterTroubles(this)
+  }
+
+  get auditor(): Ledger {
+    return this.audit.ledger
+  }
+
+  settingsOf(group: string): Partial<GroupSettings> {
+    return SETTINGS[group] ?? {}
+  }
+
+  count(what: string, by: number): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + by)
+  }
+
+  sees(error: PortalError): void {
+    this.count(error.code, 1)
+    const { isDamaged, isFailing } = this.#troubles
+    if (error.code === 'CORRUPT') check(isDamaged, () => `CORRUPT on sound disks: ${error.message}`)
+    if (error.code === 'STORAGE_FAILED')
+      check(isFailing, () => `STORAGE_FAILED on sound disks: ${error.message}`)
+  }
+
+  /** Death strikes at the worst moments most often: right after something was promised. */
+  tempt(): void {
+    if (!this.healing && this.scheduler.chance(0.005)) this.#strike()
+  }
+
+  /** Runs `steps` steps of trouble, then lets everything heal and drain. */
+  async run(steps: number): Promise<void> {
+    const { scheduler } = this
+    for (const broker of this.brokers) scheduler.spawn(this.#lives(broker))
+    scheduler.spawn(this.#clients())
+    scheduler.spawn(this.#troubles.begin())
+    while (scheduler.steps < steps)
+      if (!(await scheduler.step())) throw new Violation('Nothing is left to happen.')
+    this.trace.line('— heals —')
+    this.healing = true
+    this.producing = false
+    this.#troubles.heal()
+    const until = scheduler.now + DRAIN
+    let drained = false
+    scheduler.spawn(
+      this.#drain().then(() => {
+        drained = true
+      }),
+    )
+    while (!drained) {
+      if (scheduler.now > until)
+        throw new Violation(`[29] Not drained in ${DRAIN} ms: ${await this.#explain()}`)
+      if (!(await scheduler.step())) throw new Violation('Nothing is left to happen.')
+    }
+    this.audit.check()
+  }
+
+  // Brokers ------------------------------------------------------------------------------------------------------------
+
+  /** A machine's lives, one after the other. */
+  async #lives(broker: ClusterBroker): Promise<void> {
+    const { scheduler } = this
+    for (;;) {
+      const limit = !this.healing && scheduler.chance(0.1) ? scheduler.random() * 2_000 : 120_000
+      if (await broker.open(limit)) await this.#live(broker)
+      if (broker.life) broker.die(!this.healing && scheduler.chance(0.5))
+      this.#troubles.isDown(broker)
+      await scheduler.sleep(
+        scheduler.random() * (this.healing ? 1_000 : scheduler.pick([300, 3_000, 20_000])),
+      )
+    }
+  }
+
+  async #live(broker: ClusterBroker): Promise<void> {
+    const { scheduler } = this
+    const { life } = broker
+    const span = scheduler.random() * (scheduler.chance(0.2) ? 3_000 : 120_000)
+    const end = scheduler.now + span
+    let isStruck = false
+    while (scheduler.now < end || this.healing) {
+      await Promise.race([
+        scheduler.sleep(scheduler.random() * 500),
+        new Promise<void>((resolve) => {
+          this.#strike = () => {
+            isStruck = scheduler.chance(0.5)
+            resolve()
+          }
+        }),
+      ])
+      // Somebody else has ended this life: power failed everywhere, or its disk is gone.
+      if (broker.life !== life) return
+      if (isStruck || broker.hasEnded) break
+    }
+    if (isStruck || broker.hasEnded || !scheduler.chance(0.3)) return
+    await Promise.race([broker.close(), scheduler.sleep(scheduler.chance(0.2) ? 50 : 60_000)])
+  }
+
+  #offsets(): number[] {
+    return this.brokers.map(({ clock }) => clock.offset)
+  }
+
+  // Clients ------------------------------------------------------------------------------------------------------------
+
+  /** A client calls whichever broker it knows, and another one when that does not answer. */
+  call(): Call {
+    const { scheduler } = this
+    const life = scheduler.life()
+    const services = this.brokers.map(({ name }) =>
+      serviceOver(this.#doors, { from: 'clients', life, to: name }, { forwarded: false }),
+    )
+    let at = scheduler.whole(0, services.length - 1)
+    return async (method, request, timeout) => {
+      const control = new AbortController()
+      const timer = scheduler.after(timeout, () => control.abort())
+      const service = services[at]! as unknown as Record<string, (...args: unknown[]) => Promise<never>>
+      try {
+        const answer = await service[method]!(request, { signal: control.signal })
+        if (method === 'produce') this.#seesResults(answer)
+        return answer
+      } catch (error) {
+        if (!isPortalError(error)) throw error
+        if (IMPOSSIBLE.has(error.code))
+          scheduler.fail(new Violation(`${method} was refused: ${error.code} ${error.message}`))
+        this.sees(error)
+        if (scheduler.chance(0.5)) at = scheduler.whole(0, services.length - 1)
+        throw error
+      } finally {
+        timer.cancel()
+      }
+    }
+  }
+
+  #seesResults({ results }: Awaited<ReturnType<BrokerService['produce']>>): void {
+    for (const result of results) if (result.error) this.sees(result.error)
+  }
+
+  async #clients(): Promise<void> {
+    const { scheduler } = this
+    const always = () => true
+    await this.#make(TOPICS)
+    for (const [index, partition] of [0, 1].entries()) {
+      const options = {
+        name: `p${index}`,
+        topic: 'plain',
+        partition,
+        local: false,
+        ids: index === 1,
+        pause: 800,
+      }
+      scheduler.spawn(runProducer(this, this.call(), options, always))
+    }
+    const brief = { name: 'brief', topic: 'brief', partition: 0, local: false, ids: false, pause: 800 }
+    scheduler.spawn(runProducer(this, this.call(), brief, always))
+    for (const { topic, group } of this.groups) {
+      for (let i = 0; i < 2; i++) {
+        const options = { name: `${topic}-${group}-${i}`, topic, group, local: false }
+        scheduler.spawn(runConsumer(this, this.call(), options, always))
+      }
+    }
+    scheduler.spawn(runReader(this, this.call(), 'plain', 0, always))
+    scheduler.spawn(runReader(this, this.call(), 'brief', 0, always))
+    scheduler.spawn(runAdministrator(this, this.call(), always))
+    scheduler.spawn(this.#fleeting())
+  }
+
+  /** A topic that comes and goes, each time with clients of its own (invariant 11). */
+  async #fleeting(): Promise<void> {
+    const { scheduler } = this
+    const call = this.call()
+    for (let round = 0; !this.healing; round++) {
+      await this.#make({ [FLEETING]: { partitions: 1, replicas: 3, minInSync: 2 } })
+      let isThere = true
+      const goesOn = () => isThere
+      const options = {
+        name: `f${round}`,
+        topic: FLEETING,
+        partition: 0,
+        local: false,
+        ids: false,
+        pause: 500,
+      }
+      scheduler.spawn(runProducer(this, this.call(), options, goesOn))
+      const consumer = { name: `f${round}`, topic: FLEETING, group: 'passing', local: false }
+      scheduler.spawn(runConsumer(this, this.call(), consumer, goesOn))
+      scheduler.spawn(runReader(this, this.call(), FLEETING, 0, goesOn))
+      await scheduler.sleep(scheduler.random() * 60_000)
+      isThere = false
+      await this.#insist(() => call('deleteTopic', { name: FLEETING }, 10_000), 'TOPIC_NOT_FOUND')
+      this.count('topic deleted', 1)
+    }
+  }
+
+  async #make(topics: Record<string, Partial<TopicConfig>>): Promise<void> {
+    const call = this.call()
+    for (const [name, config] of Object.entries(topics))
+      await this.#insist(() => call('createTopic', { name, config }, 10_000), 'TOPIC_EXISTS')
+  }
+
+  /** Until it is done, or was done before. */
+  async #insist(work: () => Promise<unknown>, done: PortalError['code']): Promise<void> {
+    for (;;) {
+      try {
+        await work()
+        return
+      } catch (error) {
+        if (!isPortalError(error)) throw error
+        if (error.code === done) return
+      }
+      await this.scheduler.sleep(this.scheduler.random() * 1_000)
+    }
+  }
+
+  // The end ------------------------------------------------------------------------------------------------------------
+
+  /** Waits until nobody has anything left to do, and all replicas are the same. */
+  async #drain(): Promise<void> {
+    const call = this.call()
+    for (;;) {
+      await this.scheduler.sleep(1_000)
+      let left = 0
+      try {
+        for (const { topic, group } of this.groups) {
+          await call('joinGroup', { topic, group, settings: this.settingsOf(group), create: true }, 5_000)
+          await call('resumeGroup', { topic, group }, 5_000)
+          const { partitions } = await call('describeGroup', { topic, group }, 5_000)
+          for (const { lag } of partitions) left += lag
+        }
+      } catch (error) {
+        if (!isPortalError(error)) throw error
+        continue
+      }
+      if (left === 0 && this.audit.unequal() === undefined) return
+    }
+  }
+
+  async #explain(): Promise<string> {
+    const reasons = [this.audit.unequal() ?? 'all replicas are equal']
+    const call = this.call()
+    const ask = async () => {
+      for (const { topic, group } of this.groups) {
+        const described = await call('describeGroup', { topic, group }, 5_000).catch(
+          (error: PortalError) => error,
+        )
+        if (described instanceof Error) reasons.push(`${topic}/${group}: ${described.message}`)
+        else
+          for (const { lag, ...rest } of described.partitions)
+            if (lag > 0) reasons.push(`${topic} ${group}: ${lag} left ${JSON.stringify(rest)}`)
+      }
+    }
+    let isOver = false
+    void ask().finally(() => {
+      isOver = true
+    })
+    while (!isOver && (await this.scheduler.step()));
+    return reasons.join('\n')
+  }
+}
