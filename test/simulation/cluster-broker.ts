@@ -30,9 +30,10 @@ export interface ClusterBrokerParts {
   readonly calls: Calls<Services>
   /** From clients to brokers. */
   readonly doors: Calls<Services>
-  readonly rack: string
   /** Milliseconds of silence after which the coordination service ends a broker's session. */
   readonly sessionTimeout: number
+  /** Milliseconds that a replica may be behind and be in sync. */
+  readonly replicaLag: number
   /** An error event, or why it did not open. */
   readonly sees: (broker: ClusterBroker, error: PortalError) => void
 }
@@ -40,8 +41,9 @@ export interface ClusterBrokerParts {
 /** A machine with its disk, its clock and its links; and the broker that lives there, dies, and comes back. */
 export class ClusterBroker {
   readonly name: string
-  readonly link = new CoordinationLink()
+  readonly link: CoordinationLink
   readonly clock: WallClock = { offset: 0 }
+  readonly #rack: string
   readonly #parts: ClusterBrokerParts
   #disk!: Disk
   #watcher!: ReturnType<ClusterAudit['watch']>
@@ -54,8 +56,10 @@ export class ClusterBroker {
   hasEnded = false
   lives = 0
 
-  constructor(name: string, parts: ClusterBrokerParts) {
+  constructor(name: string, rack: string, parts: ClusterBrokerParts) {
     this.name = name
+    this.#rack = rack
+    this.link = new CoordinationLink(name)
     this.#parts = parts
     this.#newDisk()
   }
@@ -173,6 +177,8 @@ export class ClusterBroker {
     })
     return Broker.open({
       storage,
+      id: this.name,
+      cluster: { rack: this.#rack, replicas: 3, replicaLag: this.#parts.replicaLag },
       openCoordination: () =>
         connectCoordination({ scheduler, ensemble, link: this.link, life, timeout: sessionTimeout }),
       local: localTransport(),

@@ -142,7 +142,8 @@ export class ClusterTroubles {
   #expire(): void {
     const { trace, ensemble } = this.#world
     const { name } = this.#any()
-    if (ensemble.expireOldest(name)) trace.line(`the session of ${name} is ended by the service`)
+    trace.line(`the service ends the session of ${name}`)
+    ensemble.expireAll(name)
   }
 
   #coordinationAway(): void {

@@ -92,13 +92,13 @@ export class ClusterWorld implements ClientWorld {
       ensemble: this.ensemble,
       calls,
       doors: this.#doors,
-      rack: '',
       sessionTimeout: 6_000,
+      replicaLag: scheduler.pick([1_000, 3_000, 10_000]),
       sees: (_: ClusterBroker, error: PortalError) => this.sees(error),
     }
     this.brokers = Array.from(
       { length: count },
-      (_, at) => new ClusterBroker(`b${at + 1}`, { ...parts, rack: `rack${at % 3}` }),
+      (_, at) => new ClusterBroker(`b${at + 1}`, `rack${at % 3}`, parts),
     )
     this.#troubles = new ClusterTroubles(this)
   }

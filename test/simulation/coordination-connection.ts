@@ -13,8 +13,13 @@ export class CoordinationLink {
     /** Share of messages over which the connection breaks. */
     loss: 0,
   }
+  readonly client: string
   #isUp = true
   readonly #resets = new Set<() => void>()
+
+  constructor(client = 'client') {
+    this.client = client
+  }
 
   get isUp(): boolean {
     return this.#isUp
@@ -264,7 +269,7 @@ export class CoordinationConnection {
     }
     scheduler.after(this.#delay(), () => {
       if (!link.isUp || ensemble.away || this.#isOver) return failed()
-      this.#server ??= ensemble.open(timeout, () => this.#forget())
+      this.#server ??= ensemble.open(link.client, timeout, () => this.#forget())
       const wire = this.#server.isOver ? undefined : this.#accept()
       scheduler.after(this.#delay(), () => {
         if (!link.isUp) return failed()

@@ -4,8 +4,8 @@ import type {
   CoordinationStore,
   CreateNodeOptions,
 } from '../../src/coordination/coordination.js'
+import { nodeData } from '../../src/coordination/node-data.js'
 import { checkPath } from '../../src/coordination/paths.js'
-import { MAX_NODE_BYTES } from '../../src/coordination/tree-store.js'
 import { PortalError } from '../../src/core/errors.js'
 import { CoordinationConnection, type CoordinationLink } from './coordination-connection.js'
 import type { Ensemble, Operation } from './ensemble.js'
@@ -38,7 +38,7 @@ export async function connectCoordination(parts: SessionParts): Promise<Simulate
 
 /** A session of the simulated service, as a client of ZooKeeper sees it. */
 export class SimulatedCoordination implements CoordinationStore {
-  readonly session: CoordinationSession & { readonly timeout: number; leaseUntil(): number }
+  readonly session: CoordinationSession
   readonly opened: Promise<void>
   readonly #connection: CoordinationConnection
   readonly #watchers = new Set<Watcher>()
@@ -72,7 +72,7 @@ export class SimulatedCoordination implements CoordinationStore {
     this.#check(path, 'node')
     const { ephemeral, sequential = false } = options
     const owner = ephemeral ? this.session.id : undefined
-    const node = { data: ownCopy(path, data), owner, sequential }
+    const node = { data: nodeData(path, data), owner, sequential }
     return this.#write((nodes) => nodes.create(path, node))
   }
 
@@ -83,7 +83,7 @@ export class SimulatedCoordination implements CoordinationStore {
 
   async compareAndSet(path: string, data: Uint8Array, version: number): Promise<number | undefined> {
     this.#check(path, 'node')
-    const copy = ownCopy(path, data)
+    const copy = nodeData(path, data)
     return this.#write((nodes) => nodes.compareAndSet(path, copy, version))
   }
 
@@ -144,10 +144,4 @@ export class SimulatedCoordination implements CoordinationStore {
     if (kind === 'node' && path === '/')
       throw new PortalError('INVALID_ARGUMENT', 'The root "/" of a coordination store cannot be written.')
   }
-}
-
-function ownCopy(path: string, data: Uint8Array): Uint8Array {
-  if (data.length > MAX_NODE_BYTES)
-    throw new PortalError('INVALID_ARGUMENT', `${data.length} bytes are too many for ${path}.`)
-  return data.slice()
 }

@@ -19,6 +19,8 @@ export class Replica {
 /** A session as the service knows it. */
 export interface ServerSession {
   readonly id: string
+  /** Of which machine. */
+  readonly client: string
   readonly timeout: number
   heardAt: number
   isOver: boolean
@@ -70,9 +72,16 @@ export class Ensemble {
     for (const session of this.#sessions) session.heardAt = this.#scheduler.now
   }
 
-  open(timeout: number, expired: () => void): ServerSession {
+  open(client: string, timeout: number, expired: () => void): ServerSession {
     const id = `session-${++this.#opened}`
-    const session: ServerSession = { id, timeout, expired, heardAt: this.#scheduler.now, isOver: false }
+    const session: ServerSession = {
+      id,
+      client,
+      timeout,
+      expired,
+      heardAt: this.#scheduler.now,
+      isOver: false,
+    }
     this.#sessions.add(session)
     this.#watchSilence(session)
     return session
@@ -90,6 +99,11 @@ export class Ensemble {
     if (session.isOver) return
     this.end(session)
     session.expired()
+  }
+
+  /** The same for all of a machine. */
+  expireAll(client: string): void {
+    for (const session of [...this.#sessions]) if (session.client === client) this.expire(session)
   }
 
   /** Applies a change for good, and throws what it throws. The servers learn of it later; `at` does at once. */

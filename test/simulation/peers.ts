@@ -1,50 +1,41 @@
 import type { PeerService } from '../../src/protocol/peer-service.js'
 import type { CallOptions } from '../../src/protocol/service.js'
+import { allPeerMethods } from '../../src/protocol/wire/peer.js'
 import type { Calls } from './calls.js'
-import { copyMessage } from './copy-message.js'
 import type { Life } from './life.js'
 
-export type PeerMethod = keyof PeerService
-type PeerRequest<M extends PeerMethod> = Parameters<PeerService[M]>[0]
-type PeerAnswer<M extends PeerMethod> = Awaited<ReturnType<PeerService[M]>>
-
 /** Who watches what brokers say to each other: `broker` has answered, before anybody hears it. */
-export type PeerWatcher = <M extends PeerMethod>(
+export type PeerWatcher = (
   broker: string,
-  method: M,
-  request: PeerRequest<M>,
-  answer: PeerAnswer<M>,
+  method: keyof PeerService,
+  request: object,
+  answer: unknown,
 ) => void
 
-/** The broker `to`, as `from` reaches it. */
+/** The broker `to`, as `from` reaches it: what is said crosses as bytes. */
 export function peerOver<S extends { readonly peers: PeerService | undefined }>(
   calls: Calls<S>,
   { from, life, to }: { readonly from: string; readonly life: Life; readonly to: string },
   answered: PeerWatcher,
 ): PeerService {
-  function method<M extends PeerMethod>(name: M) {
-    return (request: PeerRequest<M>, options?: CallOptions): Promise<PeerAnswer<M>> => {
+  const remote: Record<string, unknown> = {}
+  for (const [name, { encodeRequest, decodeRequest, encodeAnswer, decodeAnswer }] of allPeerMethods) {
+    remote[name] = async (request: object, options?: CallOptions) => {
       // What is sent is what it was then.
-      const sent = copyMessage(request)
-      const wait = 'wait' in request ? request.wait : 0
-      const serve = async ({ peers }: S, signal: AbortSignal): Promise<PeerAnswer<M>> => {
-        const service = peers! as unknown as Record<
-          M,
-          (request: PeerRequest<M>, call: CallOptions) => Promise<PeerAnswer<M>>
+      const sent = encodeRequest(request)
+      const wait = 'wait' in request ? Number(request.wait) : 0
+      const serve = async ({ peers }: S, signal: AbortSignal) => {
+        const service = peers as unknown as Record<
+          string,
+          (request: object, call: CallOptions) => Promise<unknown>
         >
-        const answer = copyMessage<PeerAnswer<M>>(await service[name](copyMessage(sent), { signal }))
-        answered(to, name, sent, answer)
-        return answer
+        const asked = decodeRequest(sent)
+        const answer = await service[name]!(asked, { signal })
+        answered(to, name, asked, answer)
+        return encodeAnswer(answer)
       }
-      return calls.call<PeerAnswer<M>>({ from, life, to, name, wait, signal: options?.signal, serve })
+      return decodeAnswer(await calls.call({ from, life, to, name, wait, signal: options?.signal, serve }))
     }
   }
-  return {
-    fetch: method('fetch'),
-    readSnapshot: method('readSnapshot'),
-    readBatches: method('readBatches'),
-    update: method('update'),
-    handOver: method('handOver'),
-    append: method('append'),
-  }
+  return remote as unknown as PeerService
 }

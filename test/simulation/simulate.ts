@@ -2,9 +2,11 @@ import { type Cast, World } from './world.js'
 
 export interface Outcome {
   readonly seed: number
-  readonly cast: Cast
+  readonly cast: Cast | 'cluster'
   readonly hash: string
   readonly steps: number
+  /** Of virtual time. */
+  readonly milliseconds: number
   readonly entries: number
   readonly promises: number
   readonly counts: Record<string, number>
@@ -36,6 +38,7 @@ export async function simulate(
     cast: world.cast,
     hash: trace.digest(),
     steps: scheduler.steps,
+    milliseconds: scheduler.now,
     entries: auditor.entries,
     promises: auditor.promises,
     counts: Object.fromEntries([...counts].sort()),
@@ -51,6 +54,6 @@ export function report({ seed, cast, steps, error, trace }: Outcome, lines = 60)
     ...(lines > 0 ? trace.slice(-lines) : []),
     '',
     `seed ${seed}, step ${steps}: ${what}`,
-    `Again: npm run sim -- --seed ${seed}${cast === 'network' ? ' --network' : ''}`,
+    `Again: npm run sim -- --seed ${seed}${cast === 'raw' ? '' : ` --${cast}`}`,
   ].join('\n')
 }
