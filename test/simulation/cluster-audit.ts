@@ -143,12 +143,12 @@ export class ClusterAudit {
   #appended(database: Database, log: string, entry: StoredEntry): void {
     const { index, epoch, kind, baseOffset, count } = entry
     const key = `${log} ${index} ${epoch}`
+    this.#trace.line(`${database.name} log ${brief(log)} ${index}@${epoch} ${kind} ${baseOffset}+${count}`)
     const leader = this.documents.leaderOf(log, epoch)
     const isLeader = leader !== undefined && leader.storage === database.storage
     check(leader !== undefined, () => `[1] ${database.name} writes ${key}: nobody was given that epoch`)
     const known = this.#entries.get(key)
     if (known === undefined) {
-      this.#trace.line(`${database.name} log ${brief(log)} ${index}@${epoch} ${kind} ${baseOffset}+${count}`)
       this.#entries.set(key, entry)
       if (!isLeader) this.#unclaimed.set(key, database.name)
     } else {
@@ -178,7 +178,7 @@ export class ClusterAudit {
   #deleted(database: Database, log: string): void {
     this.#trace.line(`${database.name} deletes log ${brief(log)}`)
     const document = this.documents.partitions.get(log)
-    const isDead = this.documents.tombstones.has(topicOf(log))
+    const isDead = this.documents.isGone(topicOf(log))
     const isReplica =
       document !== undefined && isIn([...document.replicas, ...(document.target ?? [])], database)
     const mayGo = isDead || (document !== undefined && (!isReplica || !isIn(document.inSync, database)))
@@ -193,9 +193,10 @@ export class ClusterAudit {
   /** Moves on what is committed, as far as all replicas in sync have it. */
   #advance(log: string): void {
     const document = this.documents.partitions.get(log)
-    if (!document || document.inSync.length === 0 || this.documents.tombstones.has(topicOf(log))) return
+    if (!document || document.inSync.length === 0 || this.documents.isGone(topicOf(log))) return
     const replicas = document.inSync.map((name) => this.#replicaOf(name, log))
     const audit = this.ledger.audit(log)
+    const before = audit.entries.length
     for (;;) {
       const index = audit.entries.length
       const epoch = replicas.find((replica) => replica?.epochs[index] !== undefined)?.epochs[index]
@@ -204,6 +205,8 @@ export class ClusterAudit {
       audit.append(this.#entries.get(`${log} ${index} ${epoch}`)!)
       this.ledger.entries++
     }
+    if (audit.entries.length > before)
+      this.#trace.line(`committed: ${brief(log)} below ${audit.entries.length}`)
     this.#settleSnapshots()
   }
 
@@ -272,7 +275,7 @@ export class ClusterAudit {
       if (result.type !== 'entries') continue
       const log = `${result.topicId}/${result.partition}`
       const epoch = epochs.get(log)
-      if (epoch === undefined || this.documents.tombstones.has(result.topicId)) continue
+      if (epoch === undefined || this.documents.isGone(result.topicId)) continue
       for (const entry of result.entries) {
         if (entry.epoch === epoch) this.#unclaimed.delete(`${log} ${entry.index} ${epoch}`)
       }
@@ -322,7 +325,7 @@ export class ClusterAudit {
     }
     for (const database of this.#databases) {
       if (database.isWiped) continue
-      const stray = database.disk.view.logs().find((log) => this.documents.tombstones.has(topicOf(log)))
+      const stray = database.disk.view.logs().find((log) => this.documents.isGone(topicOf(log)))
       if (stray) return `${database.name} still has ${stray}, whose topic was deleted`
     }
     return undefined

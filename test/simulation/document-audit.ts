@@ -25,7 +25,7 @@ export class DocumentAudit {
   /** By topic id. */
   readonly topics = new Map<string, TopicDocument>()
   /** Topic ids with a tombstone, now or ever. */
-  readonly tombstones = new Set<string>()
+  readonly #tombstones = new Set<string>()
   readonly #leaders = new Map<string, ReplicaName>()
   readonly #ensemble: Ensemble
   readonly #trace: Trace
@@ -45,6 +45,11 @@ export class DocumentAudit {
     return this.#leaders.get(`${log} ${epoch}`)
   }
 
+  /** Its data may go: it was deleted. */
+  isGone(topicId: string): boolean {
+    return this.#tombstones.has(topicId)
+  }
+
   minInSync(log: string): number {
     return this.topics.get(topicOf(log))?.config.minInSync ?? 1
   }
@@ -58,9 +63,9 @@ export class DocumentAudit {
   }
 
   #tombstone(topicId: string): void {
-    if (this.tombstones.has(topicId)) return
+    if (this.#tombstones.has(topicId)) return
     this.#trace.line(`document: topic ${topicId} is deleted`)
-    this.tombstones.add(topicId)
+    this.#tombstones.add(topicId)
     this.#watcher.buried(topicId)
   }
 
@@ -68,7 +73,7 @@ export class DocumentAudit {
     const document = this.#read(topicKind, path)
     if (!document) return
     check(
-      !this.tombstones.has(document.id),
+      !this.#tombstones.has(document.id),
       () => `[11] topic ${document.name} (${document.id}) is there again after it was deleted`,
     )
     this.topics.set(document.id, document)
@@ -78,7 +83,8 @@ export class DocumentAudit {
     const document = this.#read(partitionKind, path)
     const before = this.partitions.get(log)
     if (!document) {
-      const allowed = before === undefined || this.tombstones.has(topicOf(log))
+      // Who loses the race for a name takes back what nobody ever found.
+      const allowed = before === undefined || this.isGone(topicOf(log)) || !this.topics.has(topicOf(log))
       check(allowed, () => `[11] the document of ${log} is gone, and no tombstone says why`)
       this.partitions.delete(log)
       return
