@@ -35,11 +35,15 @@ export class SettleStage {
     if (settles.length === 0) return
     this.#settles = []
     let builder = this.#settleBuilder()
+    // An answer rests on the entry that its request is part of: only once that is appended it is known what must be committed.
+    const answers: (() => void)[] = []
     for (const settle of settles) {
       const answerLater = (lost: readonly (readonly number[])[]) =>
-        group.onCommitted(
-          () => settle.answer(lost),
-          (error) => settle.fail(error),
+        answers.push(() =>
+          group.onCommitted(
+            () => settle.answer(lost),
+            (error) => settle.fail(error),
+          ),
         )
       if (builder.conflicts(settle)) {
         this.#appendSettles(group, builder)
@@ -58,6 +62,7 @@ export class SettleStage {
       answerLater(lost)
     }
     this.#appendSettles(group, builder)
+    for (const answer of answers) answer()
   }
 
   /** Leases that ended without word: alone, it was a failure; among several, nobody knows which (invariant 22). */
