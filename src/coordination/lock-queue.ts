@@ -15,6 +15,11 @@ export interface LockQueueParts {
   readonly random: Random
 }
 
+export interface LockToken {
+  /** Higher than that of every holder before, of any lock, across restarts: a fencing token. */
+  readonly token: number
+}
+
 /**
  * A place in the queue of a lock: an ephemeral sequential node under /locks/<name>. Who has the lowest number has the lock.
  * Each place watches only the one before it, so that a lock that comes free wakes one waiter and not all (no herd).

@@ -4,7 +4,7 @@ import type { Runtime } from '../runtime/runtime.js'
 import type { CoordinationStore } from './coordination.js'
 import { FencingTokens } from './fencing-tokens.js'
 import { HeldLock } from './held-lock.js'
-import { LOCKS_PATH, LockPlace, type LockQueueParts } from './lock-queue.js'
+import { LOCKS_PATH, LockPlace, type LockQueueParts, type LockToken } from './lock-queue.js'
 import { NamedWaits } from './named-waits.js'
 import { WaitLimit } from './wait-limit.js'
 
@@ -19,11 +19,6 @@ export interface LockRequest {
    * place is given up, and nothing is taken. Another one for each wait: a name that has had the lock is refused with ABORTED.
    */
   readonly waiter?: string | undefined
-}
-
-export interface LockToken {
-  /** Higher than that of every holder before, of any lock, across restarts: a fencing token. */
-  readonly token: number
 }
 
 /**

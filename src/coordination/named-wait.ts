@@ -1,5 +1,5 @@
 import type { Timer, Timers } from '../runtime/runtime.js'
-import type { LockToken } from './lock.js'
+import type { LockToken } from './lock-queue.js'
 import { WaitLimit } from './wait-limit.js'
 
 /**

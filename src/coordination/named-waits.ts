@@ -1,7 +1,6 @@
 import { PortalError } from '../core/errors.js'
 import { RecentSet } from '../core/recent-set.js'
-import type { LockToken } from './lock.js'
-import { LockPlace, type LockQueueParts } from './lock-queue.js'
+import { LockPlace, type LockQueueParts, type LockToken } from './lock-queue.js'
 import { NamedWait } from './named-wait.js'
 import type { WaitEnd, WaitLimit } from './wait-limit.js'
 
