@@ -27,6 +27,9 @@ interface Database {
   isWiped: boolean
 }
 
+/** Beginning of the keys that say that a log is being replaced, or is not to be trusted. */
+const INSTALLING = 'installing:'
+
 /** A snapshot that was written before all that it covers was known to be committed. */
 interface EarlySnapshot {
   readonly database: Database
@@ -49,6 +52,8 @@ export class ClusterAudit {
   readonly #unclaimed = new Map<string, string>()
   /** `log epoch` -> the lowest and the highest high watermark that were shown. */
   readonly #shown = new Map<string, Map<number, { low: number; high: number }>>()
+  /** `log epoch` -> the index of its first entry. */
+  readonly #beginnings = new Map<string, number>()
   #early: EarlySnapshot[] = []
 
   constructor(options: {
@@ -99,7 +104,6 @@ export class ClusterAudit {
         if (write.type === 'delete-log') this.#deleted(database, write.log)
         const replica = this.#replica(database, write.log)
         replica.written(write, view)
-        if (write.type === 'delete-log') database.replicas.delete(write.log)
       }
     }
     for (const write of writes) {
@@ -111,13 +115,16 @@ export class ClusterAudit {
   }
 
   #identify(database: Database, { key, value }: Extract<Write, { type: 'meta' }>): void {
+    if (key.startsWith(INSTALLING)) {
+      this.#replica(database, key.slice(INSTALLING.length)).isPartial = value !== undefined
+      return
+    }
     if (key !== 'broker' || value === undefined) return
     database.storage = JSON.parse(new TextDecoder().decode(value)).storageId as string
   }
 
   #synced(database: Database): void {
     for (const replica of database.replicas.values()) {
-      if (replica.durable === replica.end) continue
       replica.synced()
       this.#advance(replica.log)
     }
@@ -126,8 +133,10 @@ export class ClusterAudit {
   /** A machine has lost power, or a process died: what it has written may be gone. */
   #restarted(database: Database): void {
     const { view } = database.disk
+    const partial = view.readMeta(INSTALLING)
     for (const replica of database.replicas.values()) {
       const before = replica.end
+      replica.isPartial = partial.has(INSTALLING + replica.log)
       replica.restarted(view)
       if (replica.end !== before)
         this.#trace.line(`${database.name} lost ${before - replica.end} entries of ${replica.log}`)
@@ -151,6 +160,7 @@ export class ClusterAudit {
     if (known === undefined) {
       this.#entries.set(key, entry)
       if (!isLeader) this.#unclaimed.set(key, database.name)
+      if (kind === 'epoch') this.#beginnings.set(`${log} ${epoch}`, index)
     } else {
       check(isSameEntry(known, entry), () => `[1, 5] ${database.name} writes another entry ${key}`)
     }
@@ -289,7 +299,9 @@ export class ClusterAudit {
     }
   }
 
+  /** Before an entry of its own epoch is committed a leader knows less than others, and says what it knows to followers only. */
   #showed(log: string, epoch: number, highWatermark: number): void {
+    if (highWatermark <= (this.#beginnings.get(`${log} ${epoch}`) ?? Number.POSITIVE_INFINITY)) return
     const shown = this.#shown.get(log) ?? new Map<number, { low: number; high: number }>()
     this.#shown.set(log, shown)
     for (const [other, { low, high }] of shown) {

@@ -11,8 +11,10 @@ export class ReplicaAudit {
   epochs: (number | undefined)[] = []
   /** Below it a snapshot has all. */
   covered = 0
-  /** Below it all is fsynced. */
+  /** Below it all is fsynced; unless it is partial. */
   durable = 0
+  /** It says itself that it is not whole: it counts for nothing. */
+  isPartial = false
 
   constructor(where: string, log: string) {
     this.where = where
@@ -47,13 +49,14 @@ export class ReplicaAudit {
 
   /** Whether it has safely what was written at `index` in `epoch`, or a snapshot that covers it. */
   holds(index: number, epoch: number): boolean {
-    if (index >= this.durable) return false
+    if (index >= this.durable || this.isPartial) return false
     const found = this.epochs[index]
     return found === undefined ? index < this.covered : found === epoch
   }
 
   /** There is no gap that no snapshot covers: else it cannot be recovered. */
   checkWhole(): void {
+    if (this.isPartial) return
     for (let index = this.covered; index < this.epochs.length; index++) {
       check(
         this.epochs[index] !== undefined,
