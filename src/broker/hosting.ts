@@ -135,6 +135,7 @@ export class Hosting {
     await this.#takeOver(topic, [partition])
     if (partition.closed) throw partition.closed
     topic.addPartition(partition)
+    partition.found()
     // Groups that came meanwhile.
     await Promise.all(
       [...topic.groups.values()].map((group) =>
@@ -200,7 +201,9 @@ export class Hosting {
   async #openPartition(topic: Topic, partition: number, epoch: number): Promise<void> {
     const log = logName(topic.id, partition)
     const recovered = await recover(this.#host.storage, log, this.#host.runtime.crc32)
-    topic.partitions[partition] = new Partition(this.#host, topic, partition, log, epoch, recovered)
+    const opened = new Partition(this.#host, topic, partition, log, epoch, recovered)
+    topic.partitions[partition] = opened
+    opened.found()
   }
 
   #show(topic: Topic): void {

@@ -57,6 +57,7 @@ export class Partition implements CommitSource, DispatchTarget {
   #produces: PendingProduce[] = []
   #proposals: Proposal[] = []
   #takeovers: ((group: Cut) => void)[] = []
+  #isFound = false
   #closed: PortalError | undefined
   #held = false
 
@@ -237,6 +238,15 @@ export class Partition implements CommitSource, DispatchTarget {
     this.mark()
   }
 
+  /**
+   * Its topic has it now. Before, what a consumer holds here is not counted: nothing is leased to anybody, and no lease ends by itself, since
+   * both depend on that (invariant 22).
+   */
+  found(): void {
+    this.#isFound = true
+    this.mark()
+  }
+
   cut(group: CommitGroup): boolean {
     if (this.#closed || this.#held) return false
     const cut = this.#commitment.cut(group, () => this.state.nextIndex)
@@ -246,9 +256,9 @@ export class Partition implements CommitSource, DispatchTarget {
     for (const takeOver of this.#takeovers.splice(0)) takeOver(cut)
     if (!refusal) {
       this.#settles.cut(cut)
-      this.#settles.cutOverdue(cut)
+      if (this.#isFound) this.#settles.cutOverdue(cut)
       this.#cutProduces(cut)
-      this.#leases.cut(cut)
+      if (this.#isFound) this.#leases.cut(cut)
     }
     this.#entryLog.flush(cut)
     this.#snapshotter.cut(cut)
