@@ -2,12 +2,13 @@ import type { CoordinationStore } from '../coordination/coordination.js'
 import type { ReplicaName } from '../coordination/documents.js'
 import { LockService } from '../coordination/lock.js'
 import { Metadata } from '../coordination/metadata.js'
+import type { PortalError } from '../core/errors.js'
 import type { BrokerService } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import type { Storage } from '../storage/storage.js'
 import { AloneEstate } from './estate.js'
 import type { Hosting } from './hosting.js'
-import type { BrokerIdentity } from './identity.js'
+import { type BrokerIdentity, stopIdentity } from './identity.js'
 import { notLedHere } from './missing.js'
 import type { Standing } from './standing.js'
 
@@ -79,9 +80,11 @@ export class Alone implements Standing {
 
   async leave(): Promise<void> {}
 
-  async close(): Promise<void> {
+  async close(error: PortalError | undefined): Promise<void> {
+    const { coordination, storage, identity } = this.#parts
     await this.locks.close().catch(() => {})
-    await this.#parts.coordination.close()
+    await coordination.close()
+    if (error === undefined) await stopIdentity(storage, identity)
   }
 
   /** Logs of topics whose deletion a crash cut short: only a tombstone allows it (invariant 11). */

@@ -23,7 +23,7 @@ import type { BrokerEvents, BrokerListeners } from './events.js'
 import { GroupAdmin } from './group-admin.js'
 import type { PartitionHost } from './host.js'
 import { Hosting } from './hosting.js'
-import { type BrokerIdentity, startIdentity, stopIdentity } from './identity.js'
+import { type BrokerIdentity, startIdentity } from './identity.js'
 import { Maintenance } from './maintenance.js'
 import { CommitStatistics } from './metrics/commit-statistics.js'
 import { brokerClosed, guarded, ownService, type ServiceHost } from './service.js'
@@ -278,7 +278,6 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
     await this.#remoteListener?.close()
     try {
       await this.#standing.close(undefined)
-      await stopIdentity(this.#parts.storage, this.#identity)
     } finally {
       await this.#parts.storage.close()
     }

@@ -104,7 +104,7 @@ export type FetchResult = PartitionName &
 export interface FetchedEntries {
   readonly type: 'entries'
   readonly entries: readonly StoredEntry[]
-  /** Below it all is committed. */
+  /** Below it all is committed; 0: the leader does not say yet. */
   readonly highWatermark: number
 }
 

@@ -151,10 +151,12 @@ describe('the audit of a cluster', () => {
 
   it('finds a high watermark that goes back', async () => {
     const scene = await Scene.make()
-    scene.append(NAMES, [0, 1])
+    scene.append(NAMES, [0, 1], [1, 1])
     scene.sync(...NAMES)
-    scene.shows(1, 1)
-    expect(() => scene.shows(2, 0)).toThrow('[7]')
+    scene.shows(1, 2)
+    // Nothing is said.
+    scene.shows(2, 0)
+    expect(() => scene.shows(2, 1)).toThrow('[7]')
   })
 
   it('finds a new leader that lacks what was committed', async () => {

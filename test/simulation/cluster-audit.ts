@@ -301,6 +301,8 @@ export class ClusterAudit {
 
   /** Before an entry of its own epoch is committed a leader knows less than others, and says what it knows to followers only. */
   #showed(log: string, epoch: number, highWatermark: number): void {
+    // Nothing was said.
+    if (highWatermark === 0) return
     if (highWatermark <= (this.#beginnings.get(`${log} ${epoch}`) ?? Number.POSITIVE_INFINITY)) return
     const shown = this.#shown.get(log) ?? new Map<number, { low: number; high: number }>()
     this.#shown.set(log, shown)

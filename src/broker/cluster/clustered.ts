@@ -267,9 +267,20 @@ export class Clustered implements Standing {
     // The session first: others may have what this broker had, the sooner the better.
     const session = this.#session
     this.#session = undefined
-    if (session) await session.close(error === undefined ? this.#identity.generation + 1 : undefined)
+    // First into the database, then into the broker's node: a database behind its node is an old copy.
+    const stopped = error === undefined ? await this.#recordStop() : undefined
+    if (session) await session.close(stopped)
     await this.#replicas?.stop(reason).catch(() => {})
-    if (error === undefined) await stopIdentity(this.#parts.storage, this.#identity)
+  }
+
+  async #recordStop(): Promise<number | undefined> {
+    try {
+      await stopIdentity(this.#parts.storage, this.#identity)
+      return this.#identity.generation + 1
+    } catch {
+      // The storage has failed: no clean stop.
+      return undefined
+    }
   }
 
   async #handOver(topicId: string, partition: number, epoch: number, to: Incarnation): Promise<void> {

@@ -229,12 +229,20 @@ export class Leading implements Commitment {
     // Only here: before its log is known to be the same, a follower's position means nothing (invariant 6).
     this.#heard(replica, position, clock, from.generation)
     if (position.next < this.#led.logStart()) return { type: 'behind' }
-    if (position.next === end) return position.highWatermark < this.#committed ? this.#entries([]) : undefined
+    if (position.next === end) return position.highWatermark < this.#shown ? this.#entries([]) : undefined
     const recent = this.#recent.from(position.next, maxBytes)
     if (recent) return this.#entries(recent)
     const entries = await this.#read(position.next, end, maxBytes)
     if (entries[0]?.index !== position.next) return { type: 'behind' }
     return this.#entries(dense(entries))
+  }
+
+  /**
+   * What followers are told: nothing until an entry of this epoch is committed. What this leader knew as a follower may be less than what its
+   * predecessor has shown (invariant 7).
+   */
+  get #shown(): number {
+    return this.#committed > this.#epochStart ? this.#committed : 0
   }
 
   /** Hands leadership over: resolves once the document names `to`. It must have everything by then; nothing is appended meanwhile. */
@@ -282,7 +290,7 @@ export class Leading implements Commitment {
   }
 
   #entries(entries: readonly StoredEntry[]): Fetched {
-    return { type: 'entries', entries, highWatermark: this.#committed }
+    return { type: 'entries', entries, highWatermark: this.#shown }
   }
 
   #heard(replica: ReplicaName, { next }: FetchPosition, clock: number, generation: number): void {
@@ -404,6 +412,8 @@ export class Leading implements Commitment {
         return { ...document, inSync: inSync.filter((replica) => isMember(this.#all(document), replica)) }
       })
       if (this.#closed) return
+      // What was read is older than what was known: an earlier try may be in force. It counts until something newer says.
+      if (changed !== undefined && changed.version <= known.version) return this.#decideLater(inSync)
       this.#proposed = undefined
       if (changed === undefined || changed.epoch !== epoch) {
         if (changed) this.#host.documentChanged(changed)
@@ -415,11 +425,15 @@ export class Leading implements Commitment {
     } catch (error) {
       if (!isPortalError(error)) throw error
       // Unknown: it may be in force. It counts until a later try says.
-      if (this.#closed) return
-      this.#host.runtime.timers.setTimeout(() => {
-        if (!this.#closed && this.#proposed === inSync) void this.#decide(inSync)
-      }, CHECK)
+      this.#decideLater(inSync)
     }
+  }
+
+  #decideLater(inSync: readonly ReplicaName[]): void {
+    if (this.#closed) return
+    this.#host.runtime.timers.setTimeout(() => {
+      if (!this.#closed && this.#proposed === inSync) void this.#decide(inSync)
+    }, CHECK)
   }
 
   #all(document: PartitionDocument): ReplicaName[] {
