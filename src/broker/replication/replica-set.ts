@@ -5,6 +5,7 @@ import type { PortalError } from '../../core/errors.js'
 import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
 import { logName } from '../hosting.js'
 import type { Topic } from '../topic.js'
+import { Barrier } from './barrier.js'
 import { FetchLoop } from './fetch-loop.js'
 import { FetchServer, type ServedPartition } from './fetch-server.js'
 import type { Follower } from './follower.js'
@@ -22,6 +23,7 @@ export interface ReplicaSetHost
     | 'isReplaced'
     | 'generationOf'
     | 'damaged'
+    | 'barrier'
   > {
   cluster(): string
   /** Who lives, by broker id. */
@@ -59,6 +61,7 @@ export class ReplicaSet {
     })
     this.#replicaHost = Object.assign(Object.create(host) as ReplicaSetHost, {
       isRegistered: (replica: Incarnation) => this.#isRegistered(replica),
+      barrier: new Barrier(host.partitions.committer),
       damaged: (log: string, error: PortalError) => this.damaged(log, error),
       generationOf: ({ broker, storage }: ReplicaName) => {
         const member = this.#host.members().get(broker)

@@ -8,6 +8,7 @@ import type { PartitionHost } from '../host.js'
 import type { Hosting } from '../hosting.js'
 import { Partition } from '../partition.js'
 import type { Topic } from '../topic.js'
+import type { Barrier } from './barrier.js'
 import type { ServedPartition } from './fetch-server.js'
 import { Follower } from './follower.js'
 import { distrustLog, forgetLog } from './install.js'
@@ -29,6 +30,7 @@ export interface ReplicaHost extends LeadingHost {
   /** A follower goes on at this leader's. */
   startFollowing(follower: Follower, leader: ReplicaName): void
   stopFollowing(follower: Follower): void
+  readonly barrier: Barrier
   /** The life of a replica that lives; undefined: it does not. */
   generationOf(replica: ReplicaName): number | undefined
   /** The log is known not to be whole. */
@@ -268,6 +270,7 @@ export class Replica {
     const { storage } = this.#host
     const { topicId, partition } = this.#wanted
     const { runtime, committer } = this.#host.partitions
+    await this.#host.barrier.passed()
     // What cannot be trusted goes; the mark stays until the whole is here.
     if (this.#host.isDistrusted(this.log))
       await storage.commit([...forgetLog(this.log), distrustLog(this.log)], { durable: true })
