@@ -128,7 +128,7 @@ export default {
     },
 
     packageOf('^src/storage/sqlite/', 'better-sqlite3'),
-    packageOf('^src/coordination/zookeeper', 'zookeeper'),
+    packageOf('^src/coordination/zookeeper/package\\.ts$', 'zookeeper'),
     packageOf('^src/cli/', 'commander'),
     packageOf('^src/transport/http/client/undici-send', 'undici'),
     {

@@ -4,5 +4,9 @@
  * @packageDocumentation
  */
 export type * from './coordination/coordination.js'
-export type { ZooKeeperAuth, ZooKeeperOptions } from './coordination/zookeeper/options.js'
+export type {
+  ZooKeeperAuth,
+  ZooKeeperClientKind,
+  ZooKeeperOptions,
+} from './coordination/zookeeper/options.js'
 export { zookeeper } from './coordination/zookeeper/zookeeper.js'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseConnectionString, serverName } from '../../src/coordination/zookeeper/connection-string.js'
+import { loadPackage } from '../../src/coordination/zookeeper/package.js'
 import { resolveServers } from '../../src/coordination/zookeeper/resolve-servers.js'
 import { zookeeper } from '../../src/zookeeper.js'
 
@@ -76,6 +77,8 @@ describe('options', () => {
     { auth: { digest: ':secret' } },
     { auth: { digest: 'me:' } },
     { auth: { digest: 'me:secret', acl: 'all' } },
+    { client: 'native' },
+    { client: 'package', auth: { digest: 'me:secret' } },
     { chroot: '/a' },
     null,
   ])('%j are refused', (options) => {
@@ -108,5 +111,36 @@ describe('host names', () => {
       code: 'DISCONNECTED',
       message: expect.stringContaining('nowhere'),
     })
+  })
+})
+
+describe('the package zookeeper', () => {
+  it('that is missing is asked for, with the commands of npm 11, npm 12 and pnpm', async () => {
+    const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
+    const loading = loadPackage(() => Promise.reject(missing))
+    await expect(loading).rejects.toMatchObject({ code: 'UNSUPPORTED', cause: missing })
+    const { message } = (await loading.catch((error: Error) => error)) as Error
+    for (const command of [
+      'npm install zookeeper@7',
+      'npm install-scripts approve zookeeper',
+      'pnpm add zookeeper@7',
+    ]) {
+      expect(message).toContain(command)
+    }
+  })
+
+  it('whose binary is missing is to be built again', async () => {
+    const loading = loadPackage(() => Promise.reject(new Error('No native build was found')))
+    await expect(loading).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('npm rebuild zookeeper'),
+    })
+  })
+
+  it('is not loaded in a worker thread, which it would abort the process from', async () => {
+    let loads = 0
+    const load = async () => loads++
+    await expect(loadPackage(load, false)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    expect(loads).toBe(0)
   })
 })

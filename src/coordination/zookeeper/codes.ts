@@ -3,6 +3,7 @@ import { type ErrorCode, PortalError } from '../../core/errors.js'
 /** ZooKeeper's result codes, as far as one means something here. */
 export const OK = 0
 export const CONNECTION_LOSS = -4
+export const UNIMPLEMENTED = -6
 export const NO_NODE = -101
 export const BAD_VERSION = -103
 export const NO_CHILDREN_FOR_EPHEMERALS = -108

@@ -1,3 +1,4 @@
+import type { Node } from './client.js'
 import { type JuteReader, JuteWriter } from './jute.js'
 
 /** Operations, by ZooKeeper's numbers. */
@@ -40,13 +41,6 @@ export const NEW_SESSION: Credentials = { id: 0n, password: new Uint8Array(16) }
 export interface Granted extends Credentials {
   /** Milliseconds; 0: the session has expired. */
   readonly timeout: number
-}
-
-export interface Node {
-  readonly data: Uint8Array
-  readonly version: number
-  /** The session of an ephemeral node. */
-  readonly owner: string | undefined
 }
 
 export function connectFrame(session: Credentials, timeout: number, lastZxid: bigint): Uint8Array {

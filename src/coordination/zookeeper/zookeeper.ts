@@ -2,7 +2,7 @@ import { isPortalError, PortalError } from '../../core/errors.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { systemRuntime } from '../../runtime/system.js'
 import type { CoordinationAdapter, CoordinationStore } from '../coordination.js'
-import { ZooKeeperClient } from './client.js'
+import type { ZooKeeperClient } from './client.js'
 import { failed, OK, SESSION_EXPIRED } from './codes.js'
 import {
   type ConnectionTarget,
@@ -14,6 +14,7 @@ import { type ResolvedZooKeeperOptions, resolveOptions, type ZooKeeperOptions } 
 import { resolveServers } from './resolve-servers.js'
 import { prepareRoot } from './root.js'
 import { ZooKeeperSession } from './session.js'
+import { clientStarter } from './start-client.js'
 import { ZooKeeperStore } from './store.js'
 
 /**
@@ -22,8 +23,9 @@ import { ZooKeeperStore } from './store.js'
  * `servers` names the ensemble, and after it the path below which the cluster keeps everything: clusters with different paths do not see
  * each other. The path is made if it is missing. Without a port: 2181; without a path: `/portal-mq`.
  *
- * Throws INVALID_ARGUMENT. Opening then rejects with DISCONNECTED, with the addresses that were tried, if there is no session within `connectTimeout`; UNAUTHENTICATED or FORBIDDEN if ZooKeeper
- * refuses the user, or the path belongs to another.
+ * Throws INVALID_ARGUMENT. Opening then rejects with DISCONNECTED, with the addresses that were tried, if there is no session within `connectTimeout`;
+ * UNAUTHENTICATED or FORBIDDEN if ZooKeeper refuses the user, or the path belongs to another; with the client 'package' UNSUPPORTED, with the command
+ * that mends it, if the package `zookeeper` is missing or cannot be loaded here.
  *
  * @example
  * zookeeper('zk1:2181,zk2:2181,zk3:2181/portal-mq', { auth: { digest: `portal-mq:${process.env.ZOOKEEPER_PASSWORD}` } })
@@ -75,17 +77,18 @@ class Opening {
   }
 
   async #open(): Promise<CoordinationStore> {
-    await this.#resolve()
+    const { sessionTimeout, digest, client: kind } = this.#options
+    const start = await clientStarter(kind)
+    const addresses = await this.#resolve()
     // A client that nobody waits for would keep the process alive.
     if (this.#isGivenUp) throw this.#unreachable()
     const connected = new Promise<void>((resolve) => {
       this.#onConnected = resolve
     })
-    const { sessionTimeout, digest } = this.#options
     const { clock, timers, random } = this.#runtime
     // Its events are those of this session: a later one has a client, a store and listeners of its own.
-    const client = new ZooKeeperClient(
-      { resolve: () => this.#resolve(), sessionTimeout, digest, clock, timers, random },
+    const client = start(
+      { addresses, resolve: () => this.#resolve(), sessionTimeout, digest, clock, timers, random },
       {
         connected: () => this.#connected(),
         ended: (code) => this.#ended(code),
