@@ -1,8 +1,9 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { isPortalError } from '../index.js'
 import { consume } from './consume.js'
-import { demo } from './demo/demo.js'
+import { demoCommands } from './demo/command.js'
 import { groupCommand } from './groups.js'
+import { positive } from './positive.js'
 import { produce } from './produce.js'
 import { serveCommand } from './serve/command.js'
 import { withTarget } from './target-options.js'
@@ -38,7 +39,7 @@ function buildProgram(exit: (code: number) => void): Command {
       '\nExamples:\n  $ portal-mq demo\n  $ portal-mq serve --port 5000 --directory ./data\n',
     )
   program.addCommand(serveCommand(exit))
-  program.addCommand(demoCommand(exit))
+  for (const { command, hidden } of demoCommands(exit)) program.addCommand(command, { hidden })
   program.addCommand(produceCommand())
   program.addCommand(consumeCommand())
   program.addCommand(topicCommand())
@@ -50,24 +51,6 @@ function buildProgram(exit: (code: number) => void): Command {
 function inherit(command: Command): void {
   command.exitOverride()
   for (const child of command.commands) inherit(child)
-}
-
-function demoCommand(exit: (code: number) => void): Command {
-  return new Command('demo')
-    .description(
-      'Sensors and controllers on one broker: messages fail, a controller dies, and nothing is lost.',
-    )
-    .option('-d, --duration <seconds>', 'how long the sensors send', positive, 18)
-    .option('-r, --rate <messages>', 'readings per second and sensor', positive, 50)
-    .option('--directory <path>', 'keep the data there (default: a temporary folder, removed at the end)')
-    .addOption(
-      new Option('--plain', 'plain lines instead of the live view').default(
-        !process.stdout.isTTY,
-        'when not a terminal',
-      ),
-    )
-    .addHelpText('after', '\nExample:\n  $ portal-mq demo --duration 10 --rate 200\n')
-    .action(async (options) => exit(await demo(options)))
 }
 
 function produceCommand(): Command {
@@ -103,12 +86,6 @@ function consumeCommand(): Command {
       '\nExamples:\n  $ portal-mq consume numbers --group printers --count 10\n  $ portal-mq consume numbers --follow --url http://localhost:5000\n',
     )
     .action(consume)
-}
-
-function positive(text: string): number {
-  const value = Number(text)
-  if (Number.isFinite(value) && value > 0) return value
-  throw new InvalidArgumentError('It must be a number above 0.')
 }
 
 /** What the library says is for who writes programs: where it names a method, the command that does the same. */

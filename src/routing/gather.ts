@@ -40,7 +40,7 @@ export class Gathering {
     }
     const partitions = Array.from(
       { length: own.config.partitions },
-      (_, partition) => found.get(partition) ?? this.#unheard(own.id, partition),
+      (_, partition) => this.#placed(own.id, found.get(partition)) ?? this.#unheard(own.id, partition),
     )
     return { ...own, partitions }
   }
@@ -94,6 +94,13 @@ export class Gathering {
         ),
     )
     return answers.filter((answer) => answer !== undefined)
+  }
+
+  /** A leader describes itself; where the replicas are, and which are in sync, the documents say. */
+  #placed(topicId: string, partition: PartitionDescription | undefined): PartitionDescription | undefined {
+    const placement = partition && this.#routes.placement(topicId, partition.partition)
+    if (!placement || placement.epoch !== partition.epoch) return partition
+    return { ...partition, replicas: placement.replicas, inSync: placement.inSync }
   }
 
   #unheard(topicId: string, partition: number): PartitionDescription {

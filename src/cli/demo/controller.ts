@@ -4,6 +4,8 @@ import type { Ledger, Reading } from './ledger.js'
 
 /** Short, so that what a dead controller held comes back while somebody watches (ms). */
 const LEASE = 2_000
+/** What fails at its first delivery comes back soon (ms). */
+const BACKOFF = { initial: 250, max: 2_000 }
 /** One reading in so many fails at its first delivery. */
 const FAILS = 25
 
@@ -28,16 +30,20 @@ export class Controller {
       group: 'controllers',
       consumerId: name,
       lease: LEASE,
-      backoff: { initial: 250, max: 2_000 },
+      backoff: BACKOFF,
     })
   }
 
   /** Works until it is stopped or killed. */
   async work(): Promise<void> {
-    try {
-      while (this.state === 'working') await this.#handle(await this.#consumer.receive())
-    } catch (error) {
-      if (!isPortalError(error, 'CLOSED', 'LEASE_LOST')) throw error
+    while (this.state === 'working') {
+      try {
+        await this.#handle(await this.#consumer.receive())
+      } catch (error) {
+        if (isPortalError(error, 'CLOSED')) return
+        // It took too long: another gets the message.
+        if (!isPortalError(error, 'LEASE_LOST')) throw error
+      }
     }
   }
 

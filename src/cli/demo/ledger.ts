@@ -11,8 +11,12 @@ export class Ledger {
   redelivered = 0
   failed = 0
 
-  constructor(run: string) {
+  readonly #onStored: (topic: string) => void
+
+  /** `onStored` is called for each reading, when the broker has acknowledged it. */
+  constructor(run: string, onStored: (topic: string) => void = () => {}) {
     this.run = run
+    this.#onStored = onStored
   }
 
   get sent(): number {
@@ -42,6 +46,14 @@ export class Ledger {
 
   stored(topic: string, number: number): void {
     this.#sent.add(`${topic}/${number}`)
+    this.#onStored(topic)
+  }
+
+  /** How many of the stored readings are not in `log`. */
+  missingFrom(log: ReadonlyMap<string, number>): number {
+    let missing = 0
+    for (const reading of this.#sent) if (!log.has(reading)) missing++
+    return missing
   }
 
   acked(topic: string, number: number): void {

@@ -11,10 +11,11 @@ export class Sensor {
   readonly city: string
   /** What it measured last, the newest at the end. */
   readonly recent: number[] = []
+  /** Readings that were given to the producer. */
+  count = 0
   readonly #producer: Producer
   readonly #ledger: Ledger
   readonly #temperatures: readonly number[]
-  #count = 0
 
   constructor(
     producer: Producer,
@@ -30,14 +31,14 @@ export class Sensor {
     this.#temperatures = temperatures
   }
 
-  /** Sends `rate` readings a second for `duration` ms. Resolves when all of them are stored. */
+  /** Sends `rate` readings a second for `duration` ms, or until the signal aborts. Resolves when all of them are stored. */
   async send(duration: number, rate: number, signal: AbortSignal): Promise<void> {
     const started = performance.now()
     const sends: Promise<void>[] = []
     for (;;) {
       const elapsed = Math.min(performance.now() - started, duration)
       const due = Math.floor((elapsed * rate) / 1_000)
-      while (this.#count < due) sends.push(this.#sendNext())
+      while (this.count < due) sends.push(this.#sendNext())
       if (elapsed >= duration || signal.aborted) break
       await sleep(BEAT)
     }
@@ -45,7 +46,7 @@ export class Sensor {
   }
 
   async #sendNext(): Promise<void> {
-    const number = this.#count++
+    const number = this.count++
     const celsius = this.#temperatures[number % this.#temperatures.length]!
     this.recent.push(celsius)
     if (this.recent.length > 120) this.recent.shift()

@@ -1,6 +1,21 @@
 import type { Controller } from './controller.js'
 import type { Ledger } from './ledger.js'
 import type { Sensor } from './sensor.js'
+import {
+  bold,
+  cyan,
+  dim,
+  green,
+  grouped,
+  LiveScreen,
+  padVisible,
+  progressBar,
+  red,
+  sparkline,
+  yellow,
+} from './terminal.js'
+
+const WIDTH = 74
 
 /** What a person sees of the demo. */
 export interface View {
@@ -9,28 +24,14 @@ export interface View {
   end(deadLettered: number): void
 }
 
-const RESET = '\x1b[0m'
-const paint = (code: number) => (text: string) => `\x1b[${code}m${text}${RESET}`
-const bold = paint(1)
-const dim = paint(2)
-const red = paint(31)
-const green = paint(32)
-const yellow = paint(33)
-const cyan = paint(36)
-
-const ESCAPE = String.fromCharCode(27)
-const FRAME = 100
-const WIDTH = 74
-
-/** A picture that is drawn anew ten times a second, in place. */
+/** All of it at a glance, in a terminal. */
 export class LiveView implements View {
   readonly #ledger: Ledger
   readonly #sensors: readonly Sensor[]
   readonly #controllers: readonly Controller[]
-  #timer: NodeJS.Timeout | undefined
+  readonly #screen = new LiveScreen(() => this.#frame())
   #started = 0
   #duration = 0
-  #lines = 0
 
   constructor(ledger: Ledger, sensors: readonly Sensor[], controllers: readonly Controller[]) {
     this.#ledger = ledger
@@ -41,24 +42,12 @@ export class LiveView implements View {
   start(duration: number): void {
     this.#duration = duration
     this.#started = performance.now()
-    process.stdout.write('\x1b[?25l')
-    this.#timer = setInterval(() => this.#draw(), FRAME).unref()
-    process.once('exit', showCursor)
+    this.#screen.start()
   }
 
   end(deadLettered: number): void {
-    clearInterval(this.#timer)
-    this.#draw()
-    process.off('exit', showCursor)
-    process.stdout.write(`\x1b[?25h\n${summary(this.#ledger, deadLettered, true)}`)
-  }
-
-  #draw(): void {
-    const lines = this.#frame()
-    const up = this.#lines > 0 ? `\x1b[${this.#lines}A` : ''
-    const columns = process.stdout.columns ?? 80
-    process.stdout.write(`${up}${lines.map((line) => `\x1b[2K${cutVisible(line, columns)}\n`).join('')}`)
-    this.#lines = lines.length
+    this.#screen.end()
+    process.stdout.write(`\n${summary(this.#ledger, deadLettered, true)}`)
   }
 
   #frame(): string[] {
@@ -145,7 +134,7 @@ function summary(ledger: Ledger, deadLettered: number, colours: boolean): string
   return `${lines.join('\n')}\n`
 }
 
-function controllerLabel(controller: Controller): string {
+export function controllerLabel(controller: Controller): string {
   const { name, state, handled } = controller
   if (state === 'dead') return `${red(`✝ ${name}`)} ${dim(`${grouped(handled)} killed`)}`
   return `${green(`● ${name}`)} ${grouped(handled)}${controller.failed > 0 ? dim(` (${controller.failed} failed)`) : ''}`
@@ -155,45 +144,4 @@ function phase(seconds: number, duration: number, lost: number): string {
   if (seconds < duration / 2) return 'sensors send, controllers compete'
   if (seconds < duration) return 'a controller was killed: its message comes back when its lease ends'
   return lost > 0 ? 'sensors are done, the last messages are handled' : 'done'
-}
-
-function progressBar(share: number, width: number): string {
-  const full = Math.round(share * width)
-  return `${green('█'.repeat(full))}${dim('░'.repeat(width - full))}`
-}
-
-function sparkline(values: readonly number[]): string {
-  const blocks = '▁▂▃▄▅▆▇█'
-  const low = Math.min(...values)
-  const span = Math.max(...values) - low || 1
-  return values.map((value) => blocks[Math.min(7, Math.floor(((value - low) / span) * 8))]).join('')
-}
-
-function grouped(count: number): string {
-  return count.toLocaleString('en')
-}
-
-/** A line that would wrap would spoil the picture. Colour codes take no room. */
-function cutVisible(line: string, columns: number): string {
-  let visible = 0
-  let text = ''
-  for (const part of line.split(new RegExp(`(${ESCAPE}\\[\\d+m)`))) {
-    if (part.startsWith(ESCAPE)) text += part
-    else {
-      const characters = [...part].slice(0, columns - visible)
-      visible += characters.length
-      text += characters.join('')
-    }
-  }
-  return text
-}
-
-/** Pads to the right place, colour codes not counted. */
-function padVisible(text: string, width: number): string {
-  const escapes = new RegExp(`${ESCAPE}\\[\\d+m`, 'g')
-  return ' '.repeat(Math.max(0, width - text.replace(escapes, '').length)) + text
-}
-
-function showCursor(): void {
-  process.stdout.write('\x1b[?25h')
 }
