@@ -8,7 +8,7 @@ import { demo } from './demo.js'
 
 interface DemoFlags {
   readonly duration: number
-  readonly rate: number
+  readonly rate?: number
   readonly directory?: string
   readonly plain: boolean
   readonly cluster?: boolean
@@ -36,7 +36,11 @@ function demoCommand(exit: (code: number) => void): Command {
       'Sensors and controllers on one broker: messages fail, a controller dies, and nothing is lost. With --cluster three brokers: the leader dies.',
     )
     .option('-d, --duration <seconds>', 'how long the sensors send', positive, 18)
-    .option('-r, --rate <messages>', 'readings per second and sensor', positive, 50)
+    .option(
+      '-r, --rate <messages>',
+      'readings per second and sensor (default: 50; of a cluster: 20)',
+      positive,
+    )
     .option('--cluster', 'three brokers as processes, and ZooKeeper; one is killed, another takes over')
     .option('--zookeeper <servers>', 'one that runs, like localhost:2181, instead of one that is started')
     .option('--directory <path>', 'keep the data there (default: a temporary folder, removed at the end)')
@@ -53,7 +57,14 @@ function demoCommand(exit: (code: number) => void): Command {
     .action(async (flags: DemoFlags) => exit(await run(flags)))
 }
 
-function run({ cluster, zookeeper, directory, ...options }: DemoFlags): Promise<number> {
+function run({
+  cluster,
+  zookeeper,
+  directory,
+  rate = cluster ? 20 : 50,
+  ...rest
+}: DemoFlags): Promise<number> {
+  const options = { ...rest, rate }
   if (cluster) {
     if (directory !== undefined)
       throw invalid('The data of demo --cluster goes with it: leave out --directory, or --cluster.')

@@ -19,13 +19,18 @@ export class Controller {
   readonly #consumer: Consumer<Reading>
   readonly #ledger: Ledger
   readonly #effort: number
+  readonly #hands: number
+  /** Of a settlement. */
+  #failure: unknown
 
-  constructor(broker: Connection, ledger: Ledger, topic: string, name: string, rate: number) {
+  /** `hands`: readings that it works on at a time. A receive and an ack each take as long as a disk does, or several. */
+  constructor(broker: Connection, ledger: Ledger, topic: string, name: string, rate: number, hands = 1) {
     this.topic = topic
     this.name = name
     this.#ledger = ledger
     // Three controllers share a topic's readings and are busy about half of the time.
-    this.#effort = Math.min(1_500 / rate, 200)
+    this.#effort = Math.min(1_500 / rate, 200) * hands
+    this.#hands = hands
     this.#consumer = new Consumer<Reading>(broker, topic, {
       group: 'controllers',
       consumerId: name,
@@ -36,14 +41,10 @@ export class Controller {
 
   /** Works until it is stopped or killed. */
   async work(): Promise<void> {
-    while (this.state === 'working') {
-      try {
-        await this.#handle(await this.#consumer.receive())
-      } catch (error) {
-        if (isPortalError(error, 'CLOSED')) return
-        // It took too long: another gets the message.
-        if (!isPortalError(error, 'LEASE_LOST')) throw error
-      }
+    try {
+      await Promise.all(Array.from({ length: this.#hands }, () => this.#take()))
+    } catch (error) {
+      if (!isPortalError(error, 'CLOSED')) throw error
     }
   }
 
@@ -58,6 +59,13 @@ export class Controller {
     void this.#consumer.close({ timeout: 0 })
   }
 
+  async #take(): Promise<void> {
+    while (this.state === 'working') {
+      await this.#handle(await this.#consumer.receive())
+      if (this.#failure !== undefined) throw this.#failure
+    }
+  }
+
   async #handle(message: Message<Reading>): Promise<void> {
     if (message.value.run === this.#ledger.run) {
       this.#ledger.delivered++
@@ -69,11 +77,22 @@ export class Controller {
     if (number % FAILS === 7 && message.deliveryCount === 1) {
       this.failed++
       if (run === this.#ledger.run) this.#ledger.failed++
-      await message.nack({ reason: 'the controller failed on purpose' })
+      this.#settle(message.nack({ reason: 'the controller failed on purpose' }))
       return
     }
-    await message.ack()
-    this.handled++
-    if (run === this.#ledger.run) this.#ledger.acked(this.topic, number)
+    this.#settle(
+      message.ack().then(() => {
+        this.handled++
+        if (run === this.#ledger.run) this.#ledger.acked(this.topic, number)
+      }),
+    )
+  }
+
+  /** The next message need not wait until this one is settled on disk. */
+  #settle(settled: Promise<unknown>): void {
+    settled.catch((error: unknown) => {
+      // A lease that has ended in the meantime: another controller gets the message.
+      if (!isPortalError(error, 'CLOSED', 'LEASE_LOST')) this.#failure = error
+    })
   }
 }

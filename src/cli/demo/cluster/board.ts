@@ -28,7 +28,7 @@ export class Board {
   /** A broker says that it leads. */
   leads({ id }: BrokerProcess, topic: string, epoch: number): void {
     const { epoch: known, inSync } = this.of(topic)
-    if (epoch > known) this.#places.set(topic, { epoch, leader: id, inSync })
+    if (epoch >= known) this.#places.set(topic, { epoch, leader: id, inSync })
   }
 
   /** Asks until the signal aborts. */

@@ -21,6 +21,8 @@ import { Story } from './story.js'
 
 /** How long the controllers may need to finish after the sensors have ended (ms). */
 const PATIENCE = 30_000
+/** Of a controller: readings that it works on at a time. */
+const HANDS = 4
 const TOPICS = ['temp_1', 'temp_2'] as const
 /** What shells say of a process that Ctrl-C has ended. */
 const INTERRUPTED = 130
@@ -97,7 +99,7 @@ async function play(connection: RemoteConnection, stage: Stage): Promise<number>
   ]
   const controllers = sensors.flatMap(({ topic }, at) =>
     ['A', 'B', 'C'].map((letter) => {
-      return new Controller(connection, ledger, topic, `${letter}${at + 1}`, options.rate)
+      return new Controller(connection, ledger, topic, `${letter}${at + 1}`, options.rate, HANDS)
     }),
   )
   const scene: ClusterScene = {

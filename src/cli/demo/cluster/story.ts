@@ -70,22 +70,26 @@ export class Story {
   /** Rejects with ABORTED when it is interrupted, and with TIMEOUT where it does not go on. */
   async tell(duration: number, signal: AbortSignal): Promise<void> {
     await sleep(duration * KILL_AT, undefined, { signal })
-    const { leader, epoch } = this.#board.of(this.#topic)
+    const { leader, epoch } = this.#place
     const victim = this.#brokers.find(({ id }) => id === leader)!
     this.victim = victim
     this.#killedAt = performance.now()
     victim.kill()
     this.#say(`broker ${victim.name}, which leads ${this.#topic}, is killed: SIGKILL, process ${victim.pid}`)
-    await this.#until('a new leader', () => this.#board.of(this.#topic).epoch > epoch, signal)
+    await this.#until(
+      'a new leader',
+      () => this.#place.epoch > epoch && this.#place.leader !== undefined,
+      signal,
+    )
     this.takeover = performance.now() - this.#killedAt
     const next = this.#leader()
-    this.#say(`broker ${next} leads ${this.#topic} in epoch ${this.#board.of(this.#topic).epoch}`)
+    this.#say(`broker ${next} leads ${this.#topic} in epoch ${this.#place.epoch}`)
     await sleep(ABSENCE, undefined, { signal })
     this.#say(`broker ${victim.name} is started again, on its old directory`)
     await victim.start()
     await this.#until(
       `broker ${victim.name}`,
-      () => this.#board.of(this.#topic).inSync.length === this.#brokers.length,
+      () => this.#place.inSync.length === this.#brokers.length,
       signal,
     )
     this.#say(`broker ${victim.name} has caught up: all three are in sync again`)
@@ -95,15 +99,19 @@ export class Story {
   /** Nobody waits for the leadership's way back: it begins once the cluster has been quiet for some seconds. */
   async #epilogue(victim: BrokerProcess, signal: AbortSignal): Promise<void> {
     try {
-      await this.#until('the first choice', () => this.#board.of(this.#topic).leader === victim.id, signal)
+      await this.#until('the first choice', () => this.#place.leader === victim.id, signal)
       this.#say(`${this.#topic} goes back to broker ${victim.name}, its first choice`)
     } catch (error) {
       if (!signal.aborted && !isPortalError(error, 'TIMEOUT')) throw error
     }
   }
 
+  get #place(): ReturnType<Board['of']> {
+    return this.#board.of(this.#topic)
+  }
+
   #leader(): string {
-    const { leader } = this.#board.of(this.#topic)
+    const { leader } = this.#place
     return this.#brokers.find(({ id }) => id === leader)?.name ?? '?'
   }
 
