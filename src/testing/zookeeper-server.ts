@@ -17,9 +17,9 @@ const ANSWER_LIMIT = 1_000
 
 /**
  * Runs the server below a shell that says its process id, and kills it when this process is gone, however that came: a server must
- * not be left behind by a test that was killed.
+ * not be left behind by a test that was killed. A terminal sends Ctrl-C to all processes: this one decides when its servers end.
  */
-const GUARD = `exec 3<&0; "$@" </dev/null >/dev/null 2>&1 3<&- & pid=$!; echo $pid
+const GUARD = `trap '' INT; exec 3<&0; "$@" </dev/null >/dev/null 2>&1 3<&- & pid=$!; echo $pid
 (read _ <&3; kill -9 $pid) 2>/dev/null >/dev/null & guard=$!; wait $pid 2>/dev/null; kill $guard 2>/dev/null`
 
 /** One server of an ensemble that this process has started. */

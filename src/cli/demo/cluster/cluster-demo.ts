@@ -89,6 +89,7 @@ async function play(connection: RemoteConnection, stage: Stage): Promise<number>
   const admin = new Admin(connection)
   for (const topic of TOPICS) await admin.createTopic(topic)
   await allInSync(admin, board, site.brokers.length)
+  if (signal.aborted) return INTERRUPTED
 
   const ledger = new Ledger(run, (topic) => story.stored(topic))
   const story = new Story(TOPICS[0], board, site.brokers, (event) => view.happened(event))

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isPortalError, PortalError } from '../../../index.js'
 import type { ZooKeeperEnsemble } from '../../../testing.js'
 import { BrokerProcess } from './broker-process.js'
 import { DemoPath } from './demo-path.js'
@@ -56,7 +57,11 @@ export class Site {
       return new Site(directory, ensemble, onLeader)
     } catch (error) {
       await rm(directory, { recursive: true, force: true })
-      throw error
+      if (!isPortalError(error, 'UNSUPPORTED')) throw error
+      throw new PortalError(
+        'UNSUPPORTED',
+        `${error.message} Or name one that runs: --zookeeper localhost:2181.`,
+      )
     }
   }
 
