@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { clusterPart } from '../../src/cli/serve/cluster-options.js'
 import { httpOptions } from '../../src/cli/serve/http-options.js'
 import { jsonLogger } from '../../src/cli/serve/json-logger.js'
 import { resolveSettings } from '../../src/cli/serve/settings.js'
@@ -59,6 +60,51 @@ describe('settings', () => {
     [{ config: file({ port: 'x' }) }, {}, "'port' in "],
   ])('that cannot be are refused, with their place: %j %j', (flags, environment, message) => {
     expect(() => resolveSettings(flags, environment)).toThrow(message)
+  })
+})
+
+describe('the settings of a cluster', () => {
+  const zookeeper = 'zk1:2181,zk2:2181/mq'
+
+  test('come from flags, the environment and the file alike', () => {
+    const auth = file('# who\nmq:secret\n')
+    const config = file({ rack: 'north', replicaLag: 2_000, replicas: 5 })
+    const settings = resolveSettings(
+      { config, zookeeper, replicas: '3', minInSync: '2' },
+      { PORTAL_MQ_SESSION_TIMEOUT: '4000', PORTAL_MQ_ZOOKEEPER_AUTH_FILE: auth },
+    )
+    expect(settings).toMatchObject({ zookeeper, zookeeperAuthFile: auth, sessionTimeout: 4_000 })
+    const { coordination, ...rest } = clusterPart(settings)
+    expect(coordination).toBeTypeOf('function')
+    expect(rest).toEqual({ rack: 'north', replicas: 3, minInSync: 2, replicaLag: 2_000 })
+  })
+
+  test('give each port a directory of its own, and leave alone what a broker had before', () => {
+    expect(resolveSettings({ zookeeper }, {}).directory).toBe('./portal-mq-data')
+    expect(resolveSettings({ zookeeper, port: '5001' }, {}).directory).toBe('./portal-mq-data-5001')
+    expect(resolveSettings({ zookeeper, port: '5001', directory: 'mine' }, {}).directory).toBe('mine')
+    expect(resolveSettings({ port: '5001' }, {}).directory).toBe('./portal-mq-data')
+  })
+
+  test('mean nothing to a broker that is alone', () => {
+    expect(clusterPart(resolveSettings({}, {}))).toEqual({})
+    expect(() => clusterPart(resolveSettings({ minInSync: '2' }, {}))).toThrow(
+      '--min-in-sync is for brokers of a cluster: give --zookeeper, too.',
+    )
+  })
+
+  test.each([
+    ['replicas', '0', '--replicas must be a whole number above 0.'],
+    ['sessionTimeout', '6s', '--session-timeout must be a whole number above 0.'],
+  ])('that are no numbers are refused: %s %s', (name, value, message) => {
+    expect(() => resolveSettings({ zookeeper, [name]: value }, {})).toThrow(message)
+  })
+
+  test('name the file of the user that is none, and never what it says', () => {
+    const zookeeperAuthFile = file('secret\n')
+    const refused = () => clusterPart(resolveSettings({ zookeeper, zookeeperAuthFile }, {}))
+    expect(refused).toThrow(`${zookeeperAuthFile} must hold one line: user:password.`)
+    expect(refused).not.toThrow('secret')
   })
 })
 

@@ -1,5 +1,6 @@
 import { http } from '../../http.js'
 import { type Broker, createBroker, type Logger } from '../../index.js'
+import { clusterPart } from './cluster-options.js'
 import { httpOptions } from './http-options.js'
 import { jsonLogger } from './json-logger.js'
 import { logRequests } from './request-log.js'
@@ -16,12 +17,14 @@ type Signal = keyof typeof EXIT_CODES
 export async function serve(flags: Flags, environment: Environment = process.env): Promise<number> {
   const settings = resolveSettings(flags, environment)
   const logger = jsonLogger(settings.logLevel)
+  const cluster = clusterPart(settings)
   const server = { ...httpOptions(settings), logger }
   const signals = listenToSignals(logger)
   const stopLogging = logRequests(logger)
   try {
     const broker = await createBroker({
       ...settings.broker,
+      ...cluster,
       directory: settings.directory,
       transport: http(server),
       logger,

@@ -15,6 +15,16 @@ export interface ServeSettings {
   readonly advertise: string | undefined
   readonly insecure: boolean
   readonly logLevel: LogLevel
+  /** ZooKeeper's servers and path: the broker is one of a cluster. */
+  readonly zookeeper: string | undefined
+  readonly zookeeperAuthFile: string | undefined
+  /** Milliseconds. */
+  readonly sessionTimeout: number | undefined
+  readonly rack: string | undefined
+  readonly replicas: number | undefined
+  readonly minInSync: number | undefined
+  /** Milliseconds. */
+  readonly replicaLag: number | undefined
   /** By the file only: what createBroker and http are given as it is, and check. */
   readonly broker: Readonly<Record<string, unknown>>
   readonly rules: unknown
@@ -39,10 +49,23 @@ const text = (variable: string, fallback?: string): Setting<string | undefined> 
   rule: 'text',
 })
 
+const count = (variable: string): Setting<number | undefined> => ({
+  variable,
+  fallback: undefined,
+  read: (value) => {
+    const number = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value
+    return Number.isInteger(number) && (number as number) > 0 ? (number as number) : undefined
+  },
+  rule: 'a whole number above 0',
+})
+
+const DEFAULT_PORT = 5000
+const DEFAULT_DIRECTORY = './portal-mq-data'
+
 const SETTINGS = {
   port: {
     variable: 'PORTAL_MQ_PORT',
-    fallback: 5000,
+    fallback: DEFAULT_PORT,
     read: (value: unknown) => {
       const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value
       return Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65_535
@@ -52,7 +75,7 @@ const SETTINGS = {
     rule: 'a whole number from 0 to 65,535',
   },
   host: text('PORTAL_MQ_HOST', '127.0.0.1'),
-  directory: text('PORTAL_MQ_DIRECTORY', './portal-mq-data'),
+  directory: text('PORTAL_MQ_DIRECTORY'),
   tokenFile: text('PORTAL_MQ_TOKEN_FILE'),
   clusterSecretFile: text('PORTAL_MQ_CLUSTER_SECRET_FILE'),
   tlsCert: text('PORTAL_MQ_TLS_CERT'),
@@ -74,6 +97,13 @@ const SETTINGS = {
     read: (value: unknown) => LOG_LEVELS.find((level) => level === value),
     rule: `one of ${LOG_LEVELS.join(', ')}`,
   },
+  zookeeper: text('PORTAL_MQ_ZOOKEEPER'),
+  zookeeperAuthFile: text('PORTAL_MQ_ZOOKEEPER_AUTH_FILE'),
+  sessionTimeout: count('PORTAL_MQ_SESSION_TIMEOUT'),
+  rack: text('PORTAL_MQ_RACK'),
+  replicas: count('PORTAL_MQ_REPLICAS'),
+  minInSync: count('PORTAL_MQ_MIN_IN_SYNC'),
+  replicaLag: count('PORTAL_MQ_REPLICA_LAG'),
 } satisfies Record<string, Setting<unknown>>
 
 type Name = keyof typeof SETTINGS
@@ -103,10 +133,19 @@ export function resolveSettings(flags: Flags, environment: Environment): ServeSe
     if (value === undefined) throw invalid(`${found.place} must be ${rule}.`)
     return value as never
   }
+  const port = get('port')
+  const servers = get('zookeeper')
   return {
-    port: get('port'),
+    port,
     host: get('host')!,
-    directory: get('directory')!,
+    directory: get('directory') ?? defaultDirectory(port, servers !== undefined),
+    zookeeper: servers,
+    zookeeperAuthFile: get('zookeeperAuthFile'),
+    sessionTimeout: get('sessionTimeout'),
+    rack: get('rack'),
+    replicas: get('replicas'),
+    minInSync: get('minInSync'),
+    replicaLag: get('replicaLag'),
     tokenFile: get('tokenFile'),
     clusterSecretFile: get('clusterSecretFile'),
     tlsCert: get('tlsCert'),
@@ -123,6 +162,11 @@ export function resolveSettings(flags: Flags, environment: Environment): ServeSe
     cors: file['cors'],
     limits: file['limits'],
   }
+}
+
+/** In a cluster several brokers may be started in one folder: each has its own. The first one keeps what it had when it was alone. */
+function defaultDirectory(port: number, inCluster: boolean): string {
+  return inCluster && port !== DEFAULT_PORT ? `${DEFAULT_DIRECTORY}-${port}` : DEFAULT_DIRECTORY
 }
 
 function readConfig(path: string): Readonly<Record<string, unknown>> {
@@ -145,7 +189,8 @@ function readConfig(path: string): Readonly<Record<string, unknown>> {
   return config as Record<string, unknown>
 }
 
-function flagOf(name: string): string {
+/** `tlsCert`: `--tls-cert`. */
+export function flagOf(name: string): string {
   return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 

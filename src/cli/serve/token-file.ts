@@ -38,15 +38,20 @@ function readLine(line: string, path: string, number: number): Token | undefined
  * INVALID_ARGUMENT, naming the file and never a secret.
  */
 export function readSecretFile(path: string): readonly string[] {
-  const lines = readText(path)
-    .split('\n')
-    .map((line) => line.trim())
-  const secrets = lines.filter((line) => line !== '' && !line.startsWith('#'))
+  const secrets = readLines(path)
   if (secrets.length > 0) return secrets
   throw new PortalError(
     'INVALID_ARGUMENT',
     `The cluster's secret file ${path} holds no secret: \`openssl rand -hex 32 > ${path}\` makes one, for all brokers.`,
   )
+}
+
+/** The lines of a file that say something: not the empty ones, nor those that begin with `#`. Throws INVALID_ARGUMENT, naming it. */
+export function readLines(path: string): readonly string[] {
+  const lines = readText(path)
+    .split('\n')
+    .map((line) => line.trim())
+  return lines.filter((line) => line !== '' && !line.startsWith('#'))
 }
 
 /** A file as text. Throws INVALID_ARGUMENT, naming it. */

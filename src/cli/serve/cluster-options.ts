@@ -1,0 +1,47 @@
+import { type BrokerOptions, PortalError } from '../../index.js'
+import { zookeeper } from '../../zookeeper.js'
+import { flagOf, type ServeSettings } from './settings.js'
+import { readLines } from './token-file.js'
+
+/** What makes a broker one of a cluster. */
+export type ClusterPart = Pick<
+  BrokerOptions,
+  'coordination' | 'replicas' | 'minInSync' | 'rack' | 'replicaLag'
+>
+
+const ONLY_IN_CLUSTERS = [
+  'zookeeperAuthFile',
+  'sessionTimeout',
+  'rack',
+  'replicas',
+  'minInSync',
+  'replicaLag',
+] as const
+
+/** Nothing without --zookeeper: the broker is alone. Reads the file of ZooKeeper's user. Throws INVALID_ARGUMENT. */
+export function clusterPart(settings: ServeSettings): ClusterPart {
+  const { zookeeper: servers, sessionTimeout, rack, replicas, minInSync, replicaLag } = settings
+  if (servers === undefined) return notInCluster(settings)
+  const digest = settings.zookeeperAuthFile === undefined ? undefined : readAuth(settings.zookeeperAuthFile)
+  const auth = digest === undefined ? undefined : { digest }
+  return { coordination: zookeeper(servers, { sessionTimeout, auth }), rack, replicas, minInSync, replicaLag }
+}
+
+function notInCluster(settings: ServeSettings): ClusterPart {
+  const given = ONLY_IN_CLUSTERS.find((name) => settings[name] !== undefined)
+  if (given === undefined) return {}
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `${flagOf(given)} is for brokers of a cluster: give --zookeeper, too.`,
+  )
+}
+
+/** `user:password` on one line. */
+function readAuth(path: string): string {
+  const lines = readLines(path)
+  if (lines.length === 1 && /^[^:]+:.+$/.test(lines[0]!)) return lines[0]!
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `ZooKeeper's user file ${path} must hold one line: user:password. Lines that begin with # do not count.`,
+  )
+}
