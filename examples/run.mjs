@@ -1,9 +1,9 @@
 // `npm run example NAME [ARGUMENTS]`: runs examples/NAME/main.ts (of NAME/PART: examples/NAME/PART.ts) in this clone, without a build. tsconfig.json's `paths` lead `portal-mq` to the
-// sources; the storage worker, which Node cannot start from a .ts file, is bundled first. With the package installed neither is needed:
-// `npx tsx main.ts` in a copy of the folder does.
+// sources; the storage worker, which Node cannot start from a .ts file, is bundled first, and the command line, whose processes some start. With the
+// package installed none of it is needed: `npx tsx main.ts` in a copy of the folder does.
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
@@ -18,20 +18,31 @@ if (name === '' || !existsSync(`${repository}/${program}`)) {
   process.exit(1)
 }
 
-const worker = `${repository}/node_modules/.cache/portal-mq/example-worker.mjs`
+const { version } = JSON.parse(readFileSync(`${repository}/package.json`, 'utf8'))
+const bundles = `${repository}/node_modules/.cache/portal-mq`
 await build({
   absWorkingDir: repository,
-  entryPoints: ['src/storage/sqlite/worker.ts'],
-  outfile: worker,
+  entryPoints: { 'example-worker': 'src/storage/sqlite/worker.ts', 'example-cli': 'src/cli/main.ts' },
+  outdir: bundles,
+  outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',
   format: 'esm',
   packages: 'external',
+  // As if it were run from the sources: the storage worker is found by the environment.
+  define: {
+    PORTAL_MQ_VERSION: JSON.stringify(version),
+    'import.meta.url': JSON.stringify(pathToFileURL(`${repository}/src/cli/main.ts`).href),
+  },
 })
 const child = spawn(process.execPath, ['--import', 'tsx', program, ...options], {
   cwd: repository,
   stdio: 'inherit',
-  env: { ...process.env, PORTAL_MQ_STORAGE_WORKER: worker },
+  env: {
+    ...process.env,
+    PORTAL_MQ_STORAGE_WORKER: `${bundles}/example-worker.mjs`,
+    PORTAL_MQ_CLI: `${bundles}/example-cli.mjs`,
+  },
 })
 // The terminal sends Ctrl-C to both; whoever started this with a signal in mind means the example.
 process.on('SIGINT', () => {})

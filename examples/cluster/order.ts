@@ -1,0 +1,6 @@
+/** What is sent and handled here. */
+export interface Order {
+  readonly number: number
+}
+
+export const TOPIC = 'orders'
