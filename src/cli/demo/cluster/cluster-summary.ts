@@ -1,5 +1,5 @@
 import { bold, dim, green, grouped, padVisible, red } from '../terminal.js'
-import type { ClusterScene } from './cluster-view.js'
+import type { ClusterScene } from './cluster-scene.js'
 
 /** What came of it, counted: the logs were read from their first offsets to their ends. */
 export function clusterSummary(

@@ -1,6 +1,3 @@
-import type { Controller } from '../controller.js'
-import type { Ledger } from '../ledger.js'
-import type { Sensor } from '../sensor.js'
 import {
   bold,
   cyan,
@@ -17,20 +14,9 @@ import {
 import { controllerLabel } from '../view.js'
 import type { Board } from './board.js'
 import type { BrokerProcess } from './broker-process.js'
+import type { ClusterScene } from './cluster-scene.js'
 import { clusterSummary } from './cluster-summary.js'
-import type { Story, StoryEvent } from './story.js'
-
-/** All that there is to see. */
-export interface ClusterScene {
-  readonly brokers: readonly BrokerProcess[]
-  readonly board: Board
-  readonly story: Story
-  readonly ledger: Ledger
-  readonly sensors: readonly Sensor[]
-  readonly controllers: readonly Controller[]
-  /** Seconds for which the sensors send. */
-  readonly duration: number
-}
+import type { StoryEvent } from './story.js'
 
 /** What a person sees of the cluster's demo. */
 export interface ClusterView {
