@@ -1,0 +1,255 @@
+import { connect } from '../../src/http.js'
+import { Admin, Consumer, isPortalError, Producer, Reader } from '../../src/index.js'
+import { within } from './broker-process.js'
+import { Ledger, type Value } from './ledger.js'
+
+export interface LoadOptions {
+  readonly urls: readonly string[]
+  /** @default 3 */
+  readonly partitions?: number | undefined
+  readonly producers?: number | undefined
+  readonly consumers?: number | undefined
+  /** Messages a second of each producer. @default 60 */
+  readonly rate?: number | undefined
+  /** Milliseconds after which a send is given up. @default 20,000 */
+  readonly deliveryTimeout?: number | undefined
+  /** In [0, 1). */
+  readonly random: () => number
+}
+
+export const TOPIC = 'load'
+const GROUP = 'workers'
+/** Milliseconds. */
+const LEASE = 4_000
+/** The most sends of one producer that wait for an answer. */
+const MOST_UNDER_WAY = 3_000
+const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** Producers that send at a steady rate, and consumers that settle what comes, all of which write what they see into a ledger. */
+export class Load {
+  readonly ledger: Ledger
+  readonly partitions: number
+  readonly admin: Admin
+  readonly #options: LoadOptions
+  readonly #connections = new Set<ReturnType<typeof connect>>()
+  readonly #producers: { readonly stop: () => Promise<void> }[] = []
+  readonly #workers: Worker[] = []
+  #names = 0
+
+  constructor(options: LoadOptions) {
+    this.#options = options
+    this.partitions = options.partitions ?? 3
+    this.ledger = new Ledger(this.partitions)
+    this.admin = new Admin(this.#connect())
+  }
+
+  /** Makes the topic and starts all. Resolves when every partition has acknowledged something. */
+  async start(): Promise<void> {
+    const { producers = 2, consumers = 3 } = this.#options
+    const { partitions } = this
+    await this.admin.createTopic(TOPIC, { partitions, replicas: 3, minInSync: 2 })
+    await this.admin.createGroup(TOPIC, GROUP, { maxDeliveries: 1_000, deadLetter: false })
+    for (let at = 0; at < consumers; at++) this.#startConsumer()
+    for (let at = 0; at < producers; at++) this.#startProducer(`p${at + 1}`)
+    await this.untilFlowing(performance.now(), 60_000)
+  }
+
+  /** Resolves when every partition has acknowledged something that was sent after `since`, in the right order of things. */
+  async untilFlowing(since: number, timeout: number): Promise<void> {
+    const flows = () => {
+      const { acknowledgements } = this.ledger
+      const flowing = new Set<number>()
+      for (let at = acknowledgements.length - 1; at >= 0 && acknowledgements[at]!.at > since; at--) {
+        const { partition, at: time, took } = acknowledgements[at]!
+        if (time - took > since) flowing.add(partition)
+      }
+      return flowing.size === this.partitions
+    }
+    await until(flows, timeout, 'All partitions to acknowledge')
+  }
+
+  /** Resolves when all replicas of all partitions are in sync again. */
+  async untilInSync(timeout: number): Promise<void> {
+    let seen = ''
+    const inSync = async () => {
+      try {
+        const { partitions } = await this.admin.describeTopic(TOPIC)
+        seen = partitions.map(({ leader, inSync: names }) => `${leader?.id}: ${names.length}`).join(', ')
+        return partitions.every(({ leader, inSync: names }) => leader != null && names.length === 3)
+      } catch (error) {
+        seen = String(error)
+        return false
+      }
+    }
+    await until(inSync, timeout, () => `All replicas to be in sync (now ${seen})`)
+  }
+
+  /** One consumer is gone without a word; another comes. */
+  replaceConsumer(): void {
+    const worker = this.#workers.splice(Math.floor(this.#options.random() * this.#workers.length), 1)[0]
+    worker?.abandon()
+    this.#startConsumer()
+  }
+
+  /**
+   * Ends the load: no more sends, all answers awaited, everything consumed, everything read. Then the ledger judges.
+   */
+  async finish(timeout: number): Promise<void> {
+    await Promise.all(this.#producers.map(({ stop }) => stop()))
+    try {
+      await this.#untilDrained(timeout)
+    } catch (error) {
+      this.ledger.violate(String(error))
+    }
+    await Promise.all(this.#workers.map((worker) => worker.stop()))
+    try {
+      const logs = await Promise.all(Array.from({ length: this.partitions }, (_, at) => this.#readAll(at)))
+      this.ledger.judge(logs)
+    } catch (error) {
+      this.ledger.violate(`Reading in the end failed: ${String(error)}`)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#connections].map((connection) => connection.close()))
+  }
+
+  #connect() {
+    const connection = connect([...this.#options.urls], { timeout: 3_000, logger: QUIET })
+    this.#connections.add(connection)
+    return connection
+  }
+
+  #startProducer(name: string): void {
+    const { rate = 60, deliveryTimeout = 20_000 } = this.#options
+    const producer = new Producer(this.#connect(), { deliveryTimeout })
+    let number = 0
+    let underWay = 0
+    const timer = setInterval(() => {
+      if (underWay >= MOST_UNDER_WAY) return
+      const value: Value = { producer: name, number }
+      const partition = number++ % this.partitions
+      underWay++
+      this.ledger.sent(value, partition)
+      producer.send(TOPIC, value, { partition }).then(
+        ({ offset }) => {
+          underWay--
+          this.ledger.acknowledged(value, offset)
+        },
+        (error: unknown) => {
+          underWay--
+          this.ledger.undecided(value)
+          if (!isPortalError(error, 'TIMEOUT'))
+            this.ledger.violate(`A send of ${name} was rejected with ${String(error)}.`)
+        },
+      )
+    }, 1_000 / rate)
+    this.#producers.push({
+      stop: async () => {
+        clearInterval(timer)
+        await within(deliveryTimeout + 10_000, `All sends of ${name} to be decided`, producer.close()).catch(
+          (error: unknown) => this.ledger.violate(String(error)),
+        )
+      },
+    })
+  }
+
+  #startConsumer(): void {
+    const name = `c${++this.#names}`
+    this.#workers.push(new Worker(name, this.#connect(), this.ledger, this.#options.random))
+  }
+
+  async #untilDrained(timeout: number): Promise<void> {
+    let seen = ''
+    const drained = async () => {
+      try {
+        const { partitions } = await this.admin.describeGroup(TOPIC, GROUP)
+        seen = partitions.map(({ lag }) => lag).join(', ')
+        return partitions.length === this.partitions && partitions.every(({ lag }) => lag === 0)
+      } catch (error) {
+        seen = String(error)
+        return false
+      }
+    }
+    await until(drained, timeout, () => `Everything to be settled (lag ${seen})`)
+  }
+
+  async #readAll(partition: number): Promise<{ offset: number; value: Value }[]> {
+    const read: { offset: number; value: Value }[] = []
+    const reader = new Reader<Value>(this.#connect(), TOPIC, { partition, from: 0 })
+    for await (const { offset, value } of reader) read.push({ offset, value })
+    return read
+  }
+}
+
+/** A consumer that takes a moment for each message, fails now and then, and acks the rest. */
+class Worker {
+  readonly #consumer: Consumer<Value>
+  readonly #running: Promise<void>
+  readonly #connection: { close(): Promise<void> }
+  #abandoned = false
+
+  constructor(name: string, connection: ReturnType<typeof connect>, ledger: Ledger, random: () => number) {
+    this.#connection = connection
+    this.#consumer = new Consumer<Value>(connection, TOPIC, { group: GROUP, lease: LEASE })
+    this.#running = this.#consumer.run(
+      async (message) => {
+        const { partition, offset, value, signal } = message
+        if (this.#abandoned) return
+        const over = ledger.delivered(partition, offset, value, name)
+        if (signal.aborted) over()
+        signal.addEventListener('abort', over, { once: true })
+        const chance = random()
+        // Now and then longer than a lease lasts: `run` renews it.
+        await new Promise((resolve) => setTimeout(resolve, chance < 0.002 ? LEASE * 1.5 : chance * 20))
+        if (this.#abandoned) return over()
+        try {
+          if (chance > 0.97) {
+            over()
+            await message.nack({ delay: 200 })
+            return
+          }
+          await message.ack()
+          ledger.acked(partition, offset)
+        } catch (error) {
+          if (isPortalError(error, 'LEASE_LOST')) ledger.ackLost()
+          else if (!isPortalError(error, 'CLOSED', 'DISCONNECTED', 'TIMEOUT', 'ABORTED'))
+            ledger.violate(`An ack of ${partition}/${offset} was rejected with ${String(error)}.`)
+        } finally {
+          over()
+        }
+      },
+      { concurrency: 8 },
+    )
+    this.#running.catch((error: unknown) => {
+      if (!this.#abandoned) ledger.violate(`Consumer ${name} ended with ${String(error)}.`)
+    })
+  }
+
+  /** As if its process had died: nothing is given back. */
+  abandon(): void {
+    this.#abandoned = true
+    void this.#connection.close()
+  }
+
+  async stop(): Promise<void> {
+    await within(60_000, 'A consumer to close', this.#consumer.close({ timeout: 30_000 })).catch(() => {})
+    await this.#running.catch(() => {})
+  }
+}
+
+/** Polls until it holds. */
+export async function until(
+  test: () => boolean | Promise<boolean>,
+  timeout: number,
+  what: string | (() => string),
+): Promise<void> {
+  const end = performance.now() + timeout
+  while (!(await test())) {
+    if (performance.now() > end) {
+      const text = typeof what === 'string' ? what : what()
+      throw new Error(`${text}: not within ${Math.round(timeout / 1_000)} seconds.`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
