@@ -122,7 +122,11 @@ export async function settle(
   local: boolean,
 ): Promise<SettleResponse> {
   // Before any partition is asked: what one of them refuses would be an error that nobody hears.
-  if (!topic.groups.has(request.group)) throw groupMoved(topic.name, request.group)
+  if (!topic.groups.has(request.group)) {
+    // Who does not lead it (any more, or since it was started again) knows nothing of its groups.
+    for (const { partition } of request.settlements) find(partition)
+    throw groupMoved(topic.name, request.group)
+  }
   const lost: (readonly number[])[] = new Array(request.settlements.length)
   const byPartition = new Map<number, { parts: SettlePart[]; places: number[] }>()
   request.settlements.forEach((settlement, place) => {

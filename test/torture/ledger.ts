@@ -23,6 +23,9 @@ interface Stored {
   readonly deliveries: Delivery[]
   /** When an ack of it resolved. */
   ackedAt: number | undefined
+  /** Why acks of it were refused, or that it is unknown whether they were. */
+  readonly refusals: string[]
+  undecided: boolean
 }
 
 /** Milliseconds by which two consumers' views of one lease may differ on a busy machine. */
@@ -38,7 +41,16 @@ export class Ledger {
   /** By partition and offset. */
   readonly #stored: Map<number, Stored>[]
   readonly acknowledgements: { readonly partition: number; readonly at: number; readonly took: number }[] = []
-  readonly counts = { sent: 0, acknowledged: 0, undecided: 0, delivered: 0, again: 0, acked: 0, lost: 0 }
+  readonly counts = {
+    sent: 0,
+    acknowledged: 0,
+    undecided: 0,
+    delivered: 0,
+    again: 0,
+    acked: 0,
+    lost: 0,
+    ackUndecided: 0,
+  }
   #overlapsLongest = 0
 
   constructor(partitions: number) {
@@ -109,8 +121,16 @@ export class Ledger {
     this.#stored[partition]!.get(offset)!.ackedAt ??= performance.now()
   }
 
-  ackLost(): void {
+  /** LEASE_LOST: the ack has changed nothing. */
+  ackLost(partition: number, offset: number, why: string): void {
     this.counts.lost++
+    this.#stored[partition]!.get(offset)!.refusals.push(why)
+  }
+
+  /** It is unknown whether the ack has changed anything. */
+  ackUndecided(partition: number, offset: number): void {
+    this.counts.ackUndecided++
+    this.#stored[partition]!.get(offset)!.undecided = true
   }
 
   /** Judges what clients were told, against all that is stored in the end. */
@@ -132,7 +152,10 @@ export class Ledger {
           this.violate(`${name} is stored at ${partition}/${offset}, after ${value.producer}/${before}.`)
         last.set(value.producer, Math.max(before, value.number))
         const stored = this.#saw(partition, offset, value, 'reading in the end')
-        if (stored.ackedAt === undefined) this.violate(`${partition}/${offset} was never acked in the end.`)
+        if (stored.ackedAt === undefined && !stored.undecided)
+          this.violate(
+            `${partition}/${offset} is settled, but nobody acked it: ${stored.deliveries.length} deliveries, ${stored.refusals.join(' ')}`,
+          )
       })
     })
     for (const [name, { outcome }] of this.#sends)
@@ -150,7 +173,13 @@ export class Ledger {
     const text = nameOf(value)
     const known = this.#stored[partition]!.get(offset)
     if (known === undefined) {
-      const stored: Stored = { value: text, deliveries: [], ackedAt: undefined }
+      const stored: Stored = {
+        value: text,
+        deliveries: [],
+        ackedAt: undefined,
+        refusals: [],
+        undecided: false,
+      }
       this.#stored[partition]!.set(offset, stored)
       return stored
     }

@@ -35,6 +35,8 @@ export class Load {
   readonly #producers: { readonly stop: () => Promise<void> }[] = []
   readonly #workers: Worker[] = []
   #names = 0
+  /** Whatever ends now was ended by us. */
+  #closed = false
 
   constructor(options: LoadOptions) {
     this.#options = options
@@ -111,6 +113,8 @@ export class Load {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
+    for (const worker of this.#workers) worker.abandon()
     await Promise.all([...this.#connections].map((connection) => connection.close()))
   }
 
@@ -139,7 +143,7 @@ export class Load {
         (error: unknown) => {
           underWay--
           this.ledger.undecided(value)
-          if (!isPortalError(error, 'TIMEOUT'))
+          if (!this.#closed && !isPortalError(error, 'TIMEOUT'))
             this.ledger.violate(`A send of ${name} was rejected with ${String(error)}.`)
         },
       )
@@ -212,9 +216,10 @@ class Worker {
           await message.ack()
           ledger.acked(partition, offset)
         } catch (error) {
-          if (isPortalError(error, 'LEASE_LOST')) ledger.ackLost()
-          else if (!isPortalError(error, 'CLOSED', 'DISCONNECTED', 'TIMEOUT', 'ABORTED'))
-            ledger.violate(`An ack of ${partition}/${offset} was rejected with ${String(error)}.`)
+          if (isPortalError(error, 'LEASE_LOST')) ledger.ackLost(partition, offset, error.message)
+          else if (isPortalError(error, 'CLOSED', 'DISCONNECTED', 'TIMEOUT', 'ABORTED'))
+            ledger.ackUndecided(partition, offset)
+          else ledger.violate(`An ack of ${partition}/${offset} was rejected with ${String(error)}.`)
         } finally {
           over()
         }

@@ -109,7 +109,7 @@ function report(
   console.log(
     `\n${faults} faults, ${cluster.failovers} failovers; ${counts.sent} sent: ${counts.acknowledged} acknowledged, ` +
       `${counts.undecided} undecided, ${lost} lost; ${counts.delivered} delivered, ${counts.again} of them again; ` +
-      `${counts.acked} acked, ${counts.lost} acks refused; leases overlapped for at most ${ms(longestOverlap)}`,
+      `${counts.acked} acked, ${counts.lost} acks refused, ${counts.ackUndecided} undecided; leases overlapped for at most ${ms(longestOverlap)}`,
   )
 }
 
