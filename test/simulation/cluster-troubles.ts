@@ -6,7 +6,7 @@ export class ClusterTroubles {
   readonly #world: ClusterWorld
   /** Some bytes on some disk have changed by themselves. */
   isDamaged = false
-  /** Some disk has failed. */
+  /** Some disk has failed, or was slow. */
   isFailing = false
 
   constructor(world: ClusterWorld) {
@@ -166,6 +166,8 @@ export class ClusterTroubles {
   #disk(): void {
     const { scheduler, trace } = this.#world
     const { name, disk } = this.#any()
+    // A broker whose disk is silent for long gives it up.
+    this.isFailing = true
     const fault = scheduler.pick(['slow', 'stuck', 'full', 'fails'] as const)
     trace.line(`the disk of ${name}: ${fault}`)
     if (fault === 'slow') disk.faults.slow = !disk.faults.slow
@@ -175,7 +177,6 @@ export class ClusterTroubles {
         disk.faults.freeBytes = Number.POSITIVE_INFINITY
       })
     } else if (fault === 'fails') {
-      this.isFailing = true
       disk.faults.failCommit = 0.3
     } else {
       disk.faults.stuck = true

@@ -63,6 +63,7 @@ export class ClusterWorld implements ClientWorld {
   readonly groups = GROUPS
   healing = false
   producing = true
+  readonly hasDeposed = true
   readonly #doors: Calls<Services>
   readonly #troubles: ClusterTroubles
   #strike: () => void = () => {}
