@@ -94,6 +94,8 @@ export class DeadLetterMover {
       .slice(0, STRIDE)
     const target = await this.#findTarget(queue.group)
     if (!target) return false
+    // What is decided is not yet committed: lost with its leader, its number would be another message's, whose copy would pass for stored.
+    await this.#partition.caughtUp()
     if (target !== 'nowhere') {
       for (const [offset, trouble] of dying) {
         await target.append(await this.#copy(queue, offset, trouble, target))
