@@ -16,5 +16,8 @@ export const ROWS: Readonly<Record<string, () => Promise<Row>>> = {
   network: async () => (await import('./rows/network.js')).networkRow,
   'network-latency': async () => (await import('./rows/network.js')).networkLatencyRow,
   'network-sleepers': async () => (await import('./rows/network.js')).networkSleepersRow,
+  replicated: async () => (await import('./rows/replicated.js')).replicatedRow,
+  'replicated-latency': async () => (await import('./rows/replicated.js')).replicatedLatencyRow,
+  failover: async () => (await import('./rows/replicated.js')).failoverRow,
   memory: async () => (await import('./rows/memory.js')).memoryRow,
 }

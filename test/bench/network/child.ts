@@ -3,8 +3,11 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Pool } from 'undici'
 import { consume, paced, publish, soleConsumer, VALUE } from '../support/load.js'
-import { Consumer, type ConsumerType, createBroker, Producer } from '../support/package.js'
+import { Admin, Consumer, type ConsumerType, createBroker, Producer } from '../support/package.js'
 import { connect, http } from '../support/package-http.js'
+
+/** Of a broker, or of all in a cluster. */
+type Address = string | readonly string[]
 
 /** What a process of a network row can do. Each answers with plain data. */
 const ROLES = {
@@ -13,8 +16,26 @@ const ROLES = {
     const broker = await createBroker({ directory, transport: http({ port: 0 }) })
     return broker.url!
   },
+  /** One of a cluster, `coordination` being ZooKeeper's address and the cluster's path: says where it is. */
+  async member(directory: string, id: string, coordination: string) {
+    // Here, for others need none of it.
+    const { zookeeper } = await import('../support/package-zookeeper.js')
+    const transport = http({ port: 0 })
+    const broker = await createBroker({ directory, id, transport, coordination: zookeeper(coordination) })
+    return broker.url!
+  },
+  /** Makes a topic of one partition, and waits until all of its replicas are in sync; says who leads it. */
+  async replicatedTopic(url: Address, topic: string, replicas: number) {
+    const admin = new Admin(connect(url))
+    await admin.createTopic(topic, { replicas, minInSync: Math.ceil((replicas + 1) / 2) })
+    for (;;) {
+      const [partition] = (await admin.describeTopic(topic)).partitions
+      if (partition?.leader && partition.inSync.length === replicas) return partition.leader.id
+      await pause(50)
+    }
+  },
   /** Milliseconds for `count` messages, all acknowledged. */
-  async publish(url: string, topic: string, count: number) {
+  async publish(url: Address, topic: string, count: number) {
     const remote = connect(url)
     const producer = new Producer(remote)
     await producer.send(topic, VALUE)
@@ -76,19 +97,19 @@ const ROLES = {
     return taken
   },
   /** Milliseconds of each of `count` sends, one at a time. */
-  async lone(url: string, count: number) {
+  async lone(url: Address, count: number, topic = 'lone') {
     const producer = new Producer(connect(url))
-    for (let i = 0; i < 500; i++) await producer.send('lone', VALUE)
+    for (let i = 0; i < 500; i++) await producer.send(topic, VALUE)
     const taken: number[] = []
     for (let i = 0; i < count; i++) {
       const began = performance.now()
-      await producer.send('lone', VALUE)
+      await producer.send(topic, VALUE)
       taken.push(performance.now() - began)
     }
     return taken
   },
   /** Milliseconds from send to hand at 1,000 messages a second; each is acked. */
-  async endToEnd(url: string, seconds: number) {
+  async endToEnd(url: Address, seconds: number) {
     const remote = connect(url)
     const producer = new Producer(remote)
     await producer.send('end', { at: 0 })
@@ -150,6 +171,25 @@ const ROLES = {
     }
   },
   steadyStop: () => stopSending(),
+  /** Sends every 10 ms until it is stopped; then says the longest time without an answer (ms), and how many sends failed. */
+  async watchStart(url: Address, topic: string) {
+    const producer = new Producer(connect(url))
+    await producer.send(topic, VALUE)
+    const seen = { longest: 0, failed: 0 }
+    let at = performance.now()
+    const answered = () => {
+      seen.longest = Math.max(seen.longest, performance.now() - at)
+      at = performance.now()
+    }
+    const failed = () => void seen.failed++
+    const timer = setInterval(() => void producer.send(topic, VALUE).then(answered, failed), 10)
+    stopWatching = async () => {
+      clearInterval(timer)
+      await producer.close()
+      return seen
+    }
+  },
+  watchStop: () => stopWatching(),
   /** Consumes and acks until it is finished. */
   async steadyConsume(url: string, topic: string) {
     const consumer = soleConsumer(connect(url), topic, 'group')
@@ -181,6 +221,7 @@ const ROLES = {
 
 const FILLER = 'portal-mq '.repeat(6)
 let stopSending = async () => 0
+let stopWatching = async () => ({ longest: 0, failed: 0 })
 let taken = 0
 let repeated = 0
 let next = 0
