@@ -1,3 +1,4 @@
+import { ENTRY_VERSION } from '../core/entry.js'
 import type { PortalError } from '../core/errors.js'
 import type { Write } from '../storage/storage.js'
 import type { CommitGroup } from './committer.js'
@@ -20,6 +21,8 @@ export interface Commitment {
   readonly committedIndex: number
   /** Below it nobody asks for entries any more: what may be dropped. */
   readonly neededFrom: number
+  /** The version in which entries are written: all who may read them know it. */
+  readonly entryVersion: number
   /** `next`: the index that the next entry would get now, at any time. */
   cut(group: CommitGroup, next: () => number): Cut
   /** Why nothing is appended now, if so. */
@@ -35,6 +38,7 @@ export interface Commitment {
 export const aloneCommitment: Commitment = {
   committedIndex: Number.POSITIVE_INFINITY,
   neededFrom: Number.POSITIVE_INFINITY,
+  entryVersion: ENTRY_VERSION,
   cut: (group) => group,
   refusal: () => undefined,
   slowestClock: (own) => own,

@@ -1,4 +1,4 @@
-import { ENTRY_VERSION, type StoredEntry } from '../core/entry.js'
+import type { StoredEntry } from '../core/entry.js'
 import type { EntryBody } from '../core/entry-body.js'
 import { encodeBody } from '../core/entry-codec.js'
 import type { PartitionState } from '../core/partition-state.js'
@@ -52,14 +52,14 @@ export class EntryLog {
 
   /** Writes an entry and applies it. */
   append(group: Cut, body: EntryBody, records?: Uint8Array): void {
-    const { host, state, epoch, times, reader, snapshotter } = this.#lead
+    const { host, state, epoch, times, reader, snapshotter, commitment } = this.#lead
     const { runtime } = host
     const payload = body.kind === 'messages' ? records! : encodeBody(body, runtime.crc32)
     const entry: StoredEntry = {
       index: state.nextIndex,
       epoch,
       kind: body.kind,
-      version: ENTRY_VERSION,
+      version: commitment.entryVersion,
       baseOffset: state.nextOffset,
       count: body.kind === 'messages' ? body.header.count : 0,
       appendTime: Math.max(state.appendTime, Math.floor(runtime.clock.now())),

@@ -88,6 +88,8 @@ export interface ClusterDocument {
   readonly clusterId: string
   /** Milliseconds since the Unix epoch. */
   readonly createdAt: number
+  /** What its brokers may say and write: all of them read it. They rise, and never fall. @default 1, of each */
+  readonly versions?: { readonly peer: number; readonly entry: number } | undefined
 }
 
 /** At /groups/<topic id>/<group>. */
@@ -201,7 +203,7 @@ export const memberKind: DocumentKind<MemberDocument> = {
     generation: isCount,
     url: isText,
     rack: optional(isText),
-    versions: (value) => isObject(value) && isCount(value.peer) && isCount(value.entry),
+    versions: isVersions,
     leaving: optional(isFlag),
     startedAt: Number.isFinite,
   },
@@ -234,7 +236,7 @@ export const controllerKind: DocumentKind<ControllerDocument> = {
 
 export const clusterKind: DocumentKind<ClusterDocument> = {
   what: 'cluster',
-  fields: { clusterId: isText, createdAt: Number.isFinite },
+  fields: { clusterId: isText, createdAt: Number.isFinite, versions: optional(isVersions) },
 }
 
 export const groupKind: DocumentKind<GroupDocument> = {
@@ -266,6 +268,10 @@ export const creationKind: DocumentKind<CreationIntent> = {
 export const generationsKind: DocumentKind<GenerationCounter> = {
   what: 'generation counter',
   fields: { generation: isCount },
+}
+
+function isVersions(value: unknown): boolean {
+  return isObject(value) && isCount(value.peer) && isCount(value.entry)
 }
 
 function isOrigin(value: unknown): boolean {

@@ -21,7 +21,10 @@ export const ENTRY_KINDS = [
 
 export type EntryKind = (typeof ENTRY_KINDS)[number]
 
-/** The format of entry payloads that this build writes. An entry of a higher version stops the replica. */
+/**
+ * The highest format of entry payloads that this build knows. An entry of a higher version stops the replica; so a leader writes one only
+ * once the cluster has agreed on it (coordination/cluster-versions.ts).
+ */
 export const ENTRY_VERSION = 1
 
 /**

@@ -1,9 +1,11 @@
+import { FIRST_VERSIONS, type Versions } from '../../coordination/cluster-versions.js'
 import type { CoordinationStore } from '../../coordination/coordination.js'
 import type { MemberDocument, ReplicaName } from '../../coordination/documents.js'
 import type { LockService } from '../../coordination/lock.js'
 import type { Metadata } from '../../coordination/metadata.js'
 import { isSameReplica } from '../../coordination/partition-change.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
+import { ENTRY_VERSION } from '../../core/entry.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
 import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
 import type { BrokerService } from '../../protocol/service.js'
@@ -37,6 +39,8 @@ export interface ClusterOptions {
   /** Milliseconds that a replica may be behind before it no longer counts as in sync. */
   readonly replicaLag: number
   readonly controller?: Partial<ControllerSettings> | undefined
+  /** What it says that it reads; for tests. @default what this build does */
+  readonly versions?: Versions | undefined
 }
 
 export interface ClusteredParts {
@@ -82,6 +86,8 @@ export class Clustered implements Standing {
   #session: ClusterSession | undefined
   #everything: BrokerService | undefined
   #heard: () => void = () => {}
+  /** What the cluster may say and write, as far as this broker knows. */
+  #versions = FIRST_VERSIONS
   #leaving = false
 
   constructor(parts: ClusteredParts) {
@@ -185,6 +191,7 @@ export class Clustered implements Standing {
       members: () => this.#members(),
       incarnation: () => this.#incarnation(),
       connectPeer: (url) => this.#connectPeer(url),
+      entryVersion: () => Math.min(this.#versions.entry, ENTRY_VERSION),
       sessionHolds: () => this.#session?.holds() ?? false,
       readGroups: (topicId) => this.metadata.listGroups(topicId),
       leads: (topic) => this.#groups.watch(topic),
@@ -344,6 +351,7 @@ export class Clustered implements Standing {
       life: this.#life,
       url,
       rack: cluster.rack,
+      versions: cluster.versions,
       settings: cluster.controller,
       signal: this.#ending.signal,
       adopt: async (clusterId) => {
@@ -352,6 +360,9 @@ export class Clustered implements Standing {
       },
       connectPeer: (address) => this.#connectPeer(address),
       onMembers: (brokers) => this.#membersChanged(brokers),
+      onVersions: (versions) => {
+        this.#versions = versions
+      },
       onError: (error) => this.#emitError(error),
     })
     this.#session = session

@@ -1,8 +1,15 @@
 import { joinCluster } from '../../coordination/cluster-identity.js'
+import { checkVersions, type Versions } from '../../coordination/cluster-versions.js'
 import type { CoordinationStore } from '../../coordination/coordination.js'
 import { DocumentFolder } from '../../coordination/document-folder.js'
 import { DocumentStore } from '../../coordination/document-store.js'
-import { type BrokerDocument, brokerKind, type MemberDocument, paths } from '../../coordination/documents.js'
+import {
+  type BrokerDocument,
+  brokerKind,
+  type ClusterDocument,
+  type MemberDocument,
+  paths,
+} from '../../coordination/documents.js'
 import { LockService } from '../../coordination/lock.js'
 import { Membership } from '../../coordination/membership.js'
 import { Metadata } from '../../coordination/metadata.js'
@@ -14,6 +21,7 @@ import type { Runtime } from '../../runtime/runtime.js'
 import type { BrokerIdentity } from '../identity.js'
 import { Controller } from './controller.js'
 import type { ControllerSettings } from './controller-settings.js'
+import { VersionAgreement } from './version-agreement.js'
 
 export interface ClusterSessionParts {
   readonly store: CoordinationStore
@@ -22,12 +30,16 @@ export interface ClusterSessionParts {
   readonly life: string
   readonly url: string
   readonly rack: string | undefined
+  /** What it reads. @default what this build does */
+  readonly versions?: Versions | undefined
   readonly settings: Partial<ControllerSettings> | undefined
   readonly signal: AbortSignal
   /** The cluster's id is known. */
   adopt(clusterId: string): Promise<void>
   connectPeer(url: string): PeerService
   onMembers(brokers: readonly string[]): void
+  /** What the cluster may say and write from now on. */
+  onVersions(versions: Versions): void
   readonly onError: (error: unknown) => void
 }
 
@@ -38,6 +50,7 @@ export class ClusterSession {
   readonly documents: DocumentStore
   readonly membership: Membership
   readonly controller: Controller
+  readonly versions: VersionAgreement
   readonly store: CoordinationStore
   readonly #runtime: Runtime
   readonly #brokers: DocumentFolder<BrokerDocument>
@@ -48,7 +61,7 @@ export class ClusterSession {
     documents: DocumentStore,
     membership: Membership,
     brokers: DocumentFolder<BrokerDocument>,
-    clusterId: string,
+    cluster: ClusterDocument,
   ) {
     const { store, runtime, identity } = parts
     const { brokerId, storageId, generation } = identity
@@ -61,13 +74,24 @@ export class ClusterSession {
     membership.onChange((names) => {
       this.#members = membership.members
       parts.onMembers(names)
+      this.versions.look()
     })
+    this.versions = new VersionAgreement(
+      {
+        documents,
+        brokers: () => [...brokers.known.values()].map(({ document }) => document),
+        members: () => this.#members,
+        agreed: (versions) => parts.onVersions(versions),
+        onError: parts.onError,
+      },
+      cluster,
+    )
     this.metadata = new Metadata(store, { writer: brokerId, random: runtime.random })
     this.locks = new LockService(store, runtime)
     this.controller = new Controller({
       store,
       runtime,
-      cluster: clusterId,
+      cluster: cluster.clusterId,
       self: { broker: brokerId, storage: storageId, generation },
       settings: parts.settings,
       connectPeer: (url) => parts.connectPeer(url),
@@ -77,18 +101,21 @@ export class ClusterSession {
 
   static async open(parts: ClusterSessionParts): Promise<ClusterSession> {
     const { store, runtime, identity, life, url, rack, signal } = parts
+    const versions = parts.versions ?? { peer: PEER_VERSION, entry: ENTRY_VERSION }
     const { timers, random, clock } = runtime
     const { brokerId: broker, storageId: storage, generation } = identity
     const documents = new DocumentStore(store, { writer: broker, random })
     const known = identity.inCluster ? identity.clusterId : undefined
-    const { clusterId } = await joinCluster({ documents, random, now: clock.now() }, known)
-    await parts.adopt(clusterId)
+    const cluster = await joinCluster({ documents, random, now: clock.now() }, known)
+    checkVersions(cluster, versions)
+    await parts.adopt(cluster.clusterId)
+    let session: ClusterSession | undefined
     const shared = { store, documents, timers, random, onError: parts.onError }
     const brokers = new DocumentFolder({
       ...shared,
       kind: brokerKind,
       path: paths.brokers,
-      onChange: () => {},
+      onChange: () => session?.versions.look(),
     })
     const member: MemberDocument = {
       broker,
@@ -96,12 +123,14 @@ export class ClusterSession {
       generation,
       url,
       rack,
-      versions: { peer: PEER_VERSION, entry: ENTRY_VERSION },
+      versions,
       startedAt: Math.floor(clock.now()),
     }
     const membership = await Membership.join(shared, member, { life, signal })
     await brokers.open()
-    return new ClusterSession(parts, documents, membership, brokers, clusterId)
+    session = new ClusterSession(parts, documents, membership, brokers, cluster)
+    session.versions.look()
+    return session
   }
 
   get members(): ReadonlyMap<string, MemberDocument> {

@@ -32,6 +32,8 @@ export interface LeadingHost {
   isReplaced(replica: ReplicaName): boolean
   /** Its log cannot be read. */
   damaged(log: string, error: PortalError): void
+  /** The version of entries that all who may ever read the log understand. */
+  entryVersion(): number
   /** Whether the coordination session certainly lives: a leader that is alone in its in-sync set acknowledges only then. */
   sessionHolds(): boolean
   /** Changes the document by compare-and-set; resolves to what is in force then, undefined if it is gone. */
@@ -113,6 +115,10 @@ export class Leading implements Commitment {
 
   get committedIndex(): number {
     return this.#committed
+  }
+
+  get entryVersion(): number {
+    return this.#host.entryVersion()
   }
 
   get neededFrom(): number {

@@ -1,5 +1,5 @@
 import { isPortalError, PortalError } from '../../core/errors.js'
-import { checkPeerVersion, PEER_VERSION, type Sender } from './peer-message.js'
+import { checkPeerVersion, MESSAGE_VERSION, type Sender } from './peer-message.js'
 import type { PeerMethod } from './peer-method.js'
 
 type Shape = 'text' | 'number' | 'object' | 'list'
@@ -33,7 +33,7 @@ export function jsonMethod<Q extends Sender, A>(
 }
 
 function encode(body: unknown): Uint8Array {
-  return encoder.encode(JSON.stringify({ version: PEER_VERSION, body }))
+  return encoder.encode(JSON.stringify({ version: MESSAGE_VERSION, body }))
 }
 
 function decode(bytes: Uint8Array): unknown {

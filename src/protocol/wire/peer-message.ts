@@ -4,11 +4,14 @@ import type { Incarnation, PartitionName } from '../peer-service.js'
 import { readList, readListUpTo, writeList } from './wire.js'
 
 /**
- * The version of what brokers say to each other. Each announces it in its MemberDocument, every message begins with that of its
- * writer, and a reader refuses a higher one with UNSUPPORTED. Fields that are appended do not raise it; what an older
- * broker would misread does, and is then said only to those who announce that they read it.
+ * The highest version of what brokers say to each other that this build reads. Each announces it in its MemberDocument; a reader refuses a
+ * higher one with UNSUPPORTED. Fields that are appended do not raise it; what an older broker would misread does, and is then said only once
+ * the cluster has agreed on it (coordination/cluster-versions.ts).
  */
 export const PEER_VERSION = 1
+
+/** What messages say that they are: the version that first had all that they say. */
+export const MESSAGE_VERSION = 1
 
 /** The longest name of anything: a cluster, a broker, its storage, a topic's id. */
 const LONGEST_NAME = 256
@@ -40,7 +43,7 @@ export function encodePeerMessage(
     attached += payload.length
   })
   const writer = new ByteWriter(1 + varintLength(head.length) + head.length + attached)
-  writer.u8(PEER_VERSION)
+  writer.u8(MESSAGE_VERSION)
   writer.varint(head.length)
   writer.append(head)
   for (const payload of payloads) writer.raw(payload)
@@ -63,8 +66,9 @@ export function readPayload(reader: ByteReader, payloads: ByteReader): Uint8Arra
 }
 
 export function checkPeerVersion(version: unknown): void {
-  if (version === PEER_VERSION) return
-  if (!Number.isSafeInteger(version) || (version as number) < 1)
+  const isVersion = Number.isSafeInteger(version) && (version as number) >= 1
+  if (isVersion && (version as number) <= PEER_VERSION) return
+  if (!isVersion)
     throw new PortalError('CORRUPT', 'These bytes are nothing that a broker of portal-mq says to another.')
   throw new PortalError(
     'UNSUPPORTED',

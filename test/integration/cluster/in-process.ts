@@ -44,7 +44,7 @@ export class InProcessCluster {
   }
 
   /** Starts a broker, on its disk if it has one. */
-  async start(name: string): Promise<Broker> {
+  async start(name: string, options: Partial<ClusterOptions> = {}): Promise<Broker> {
     const storage = this.storages.get(name) ?? memoryStorage({ crc32 })
     this.storages.set(name, storage)
     const parts: BrokerParts = {
@@ -56,7 +56,7 @@ export class InProcessCluster {
         this.stores.set(name, store)
         return store
       },
-      cluster: { replicas: 3, replicaLag: 1_000, ...this.#options },
+      cluster: { replicas: 3, replicaLag: 1_000, ...this.#options, ...options },
       local: inProcess(),
       remote: this.#transportOf(name),
       runtime: systemRuntime({ crc32 }),
