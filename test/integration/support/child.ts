@@ -8,7 +8,8 @@ export interface Child {
   readonly lines: readonly string[]
   /** Resolves with the first line that begins so; rejects if the process ends without. */
   said(beginning: string): Promise<string>
-  kill(): void
+  /** @default SIGKILL */
+  kill(signal?: NodeJS.Signals): void
   /** The exit code, or the name of the signal. */
   readonly ended: Promise<number | string>
 }
@@ -33,7 +34,7 @@ export function startProgram([name, ...args]: readonly string[]): Child {
   return {
     lines,
     ended,
-    kill: () => void process_.kill('SIGKILL'),
+    kill: (signal = 'SIGKILL') => void process_.kill(signal),
     async said(beginning) {
       for (let over = false; ; ) {
         const line = lines.find((one) => one.startsWith(beginning))
