@@ -308,7 +308,10 @@ function readBody(
       resolve(plain(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))),
     )
     message.once('error', () => stop(callerGone()))
-    message.once('close', () => stop(callerGone()))
+    // Every message closes; an error made for each would cost more than reading it.
+    message.once('close', () => {
+      if (!message.readableEnded) stop(callerGone())
+    })
   })
 }
 
