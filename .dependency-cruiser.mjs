@@ -5,7 +5,7 @@ const builtin = `^(node:.*|(${builtinModules.join('|')}))$`
 
 /** What chooses an adapter, or hands one to users: the only places that may name one. */
 const choosers =
-  '^src/(create-broker|connect|connect-node|connect-streams|client|http|zookeeper|outbox|testing)\\.ts$|^src/testing/'
+  '^src/(create-broker|connect|connect-cluster|connect-node|connect-streams|client|http|zookeeper|outbox|testing)\\.ts$|^src/testing/'
 const adapters = '^src/(storage/(memory|sqlite)|coordination/(memory|zookeeper)|transport/(in-process|http))'
 
 /** Forbids `layer` to import anything of src/ that no pattern of `allowed` matches. */
@@ -92,7 +92,7 @@ export default {
       from: {
         path: '^src/',
         pathNot:
-          '^src/(client|testing)/|^src/(index|client|connect|connect-node|connect-streams|http|zookeeper|outbox|testing)\\.ts$',
+          '^src/(client|testing)/|^src/(index|client|connect|connect-cluster|connect-node|connect-streams|http|zookeeper|outbox|testing)\\.ts$',
       },
       to: { path: '^src/client/' },
     },

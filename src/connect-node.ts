@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { crc32 } from 'node:zlib'
 import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './connect.js'
+import { learnLeaders } from './connect-cluster.js'
 import { streams } from './connect-streams.js'
 import { systemRuntime } from './runtime/system.js'
 import type { ClientTls, UndiciSend } from './transport/http/client/undici-send.js'
@@ -39,6 +40,7 @@ export function connect(
     { ...rest, runtime },
     {
       streams,
+      learn: learnLeaders,
       pack: async (records, compression) => (await loadPacking()).pack(records, compression),
       send: async (request) => (await load()).send(request),
       close: async () => (await carrier)?.close(),

@@ -1,9 +1,10 @@
 import { Emitter } from './client/emitter.js'
-import { type FailoverOptions, failover } from './client/failover.js'
+import { type FailoverOptions, failover, type Way } from './client/failover.js'
 import { checkOptionNames, describe, durationOption, invalid } from './client/options.js'
 import { PortalError } from './core/errors.js'
 import { type ClientSide, CONNECTION, type Connection, type Logger } from './protocol/connection.js'
 import type { OpenFeed } from './protocol/feed.js'
+import type { RemoteService } from './protocol/service.js'
 import { quietConsole } from './quiet-console.js'
 import type { Runtime } from './runtime/runtime.js'
 import { systemRuntime } from './runtime/system.js'
@@ -41,6 +42,15 @@ export interface Streams {
   readonly feed: OpenFeed
 }
 
+/** A connection before it knows of more than one broker. */
+export interface LearningParts extends FailoverOptions {
+  /** Over any broker that answers. Its calls may be changed. */
+  readonly service: RemoteService
+  /** Where any broker is looked for; others may be added. */
+  readonly ways: Way[]
+  wayTo(url: string, headers?: Record<string, string>): Way
+}
+
 /** What carries the requests of a connection. */
 export interface Carrier {
   readonly send: Send
@@ -48,6 +58,8 @@ export interface Carrier {
   readonly pack: Pack
   /** Where it hands over pieces as they come. */
   readonly streams?: Streams | undefined
+  /** Makes a connection to one of several brokers talk to the leaders themselves, where those can be reached. */
+  learn?(parts: LearningParts): void
   /** Told of the signal to which every client of the connection listens: Node warns of more than ten listeners. */
   prepare?(closed: AbortSignal): void
 }
@@ -76,7 +88,7 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
       token === undefined ? {} : { authorization: `Bearer ${typeof token === 'function' ? token() : token}` }
     let receives = 0
     const nameReceive = () => ++receives
-    const ways = checkUrls(urls).map((url) => ({
+    const wayTo = (url: string, more?: Record<string, string>) => ({
       url,
       service: httpService(url, {
         send: carrier.send,
@@ -84,24 +96,27 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
         streams: carrier.streams?.calls,
         clock: runtime.clock,
         timers: runtime.timers,
-        headers: authorization,
+        headers: () => ({ ...authorization(), ...more }),
         timeout,
         nameReceive,
       }),
-    }))
-    const service = failover(ways, {
+    })
+    const ways = checkUrls(urls).map((url) => wayTo(url))
+    const parts = {
       runtime,
       closed: this.#closed.signal,
       patience: timeout,
       stream: carrier.streams?.over,
-      onDisconnect: (url, error) => {
+      onDisconnect: (url: string, error: PortalError) => {
         if (!this.emit('disconnect', { url, error })) logger.warn({ url, err: error }, error.message)
       },
-      onConnect: (url, away) => {
+      onConnect: (url: string, away: number) => {
         if (!this.emit('connect', { url, away }))
           logger.warn({ url, away }, `The broker at ${url} is back after ${Math.round(away)} ms.`)
       },
-    })
+    }
+    const service = failover(ways, parts)
+    carrier.learn?.({ ...parts, service, ways, wayTo })
     this.#side = {
       service,
       feed: carrier.streams?.feed,

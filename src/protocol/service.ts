@@ -107,6 +107,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** It was passed on by another broker: whoever does not lead what it names says NOT_LEADER and passes it on to nobody. */
   readonly forwarded?: boolean | undefined
+  /** A client asks the leader itself: whoever does not lead what it names says NOT_LEADER. It gives no rights that the call has not without it. */
+  readonly direct?: boolean | undefined
   /** Whether the caller may do what the call says, asked with the names involved; undefined: it may do everything. */
   readonly authorize?: Authorize | undefined
 }

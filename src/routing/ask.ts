@@ -1,6 +1,6 @@
 import { isPortalError, PortalError } from '../core/errors.js'
 import type { BrokerService, CallOptions } from '../protocol/service.js'
-import type { Leader, Leaders } from './leaders.js'
+import { type Leader, type Leaders, passedOn } from './leaders.js'
 
 /** Where a call goes when the leader is not known: to any broker, which passes it on; undefined: a leader is waited for. */
 export interface Asking {
@@ -10,11 +10,6 @@ export interface Asking {
 
 /** Milliseconds for which a call waits for a leader before it is answered with NOT_LEADER: less than callers wait for an answer. */
 export const PATIENCE = 2_000
-
-/** What goes on to a leader: it answers for itself, to this broker or client, which has seen to what the caller may do. */
-export function passedOn(call: CallOptions | undefined): CallOptions {
-  return { signal: call?.signal, forwarded: true }
-}
 
 /** Asks the leader of one partition what may be asked twice, and the next one when leadership moves. */
 export async function askLeader<T>(

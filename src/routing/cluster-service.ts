@@ -81,8 +81,8 @@ function choosing(own: BrokerService, forCluster: BrokerService): BrokerService 
     const mine = own[name] as (...args: unknown[]) => Promise<unknown>
     const everybodys = forCluster[name] as (...args: unknown[]) => Promise<unknown>
     service[name] = WITHOUT_REQUEST.has(name)
-      ? (...[call]: [CallOptions?]) => (call?.forwarded ? mine : everybodys)(call)
-      : (request: unknown, call?: CallOptions) => (call?.forwarded ? mine : everybodys)(request, call)
+      ? (...[call]: [CallOptions?]) => (isOwn(call) ? mine : everybodys)(call)
+      : (request: unknown, call?: CallOptions) => (isOwn(call) ? mine : everybodys)(request, call)
   }
   // A stream is known by its name to whoever opened it: here, or there.
   service.addCredit = async (...args: Parameters<BrokerService['addCredit']>) => {
@@ -92,8 +92,12 @@ function choosing(own: BrokerService, forCluster: BrokerService): BrokerService 
     await Promise.all([own.endStream(...args), forCluster.endStream(...args)])
   }
   service.receiveStream = (request: StreamRequest, call?: CallOptions) =>
-    (call?.forwarded ? own : forCluster).receiveStream(request, call)
+    (isOwn(call) ? own : forCluster).receiveStream(request, call)
   return service as unknown as BrokerService
+}
+
+function isOwn(call: CallOptions | undefined): boolean {
+  return call?.forwarded === true || call?.direct === true
 }
 
 const WITHOUT_REQUEST: ReadonlySet<keyof BrokerService> = new Set([

@@ -1,8 +1,7 @@
 import { isPortalError, PortalError } from '../core/errors.js'
 import type { HeldToken, ReceiveRequest } from '../protocol/service.js'
 import { retryDelay } from '../runtime/pause.js'
-import { passedOn } from './ask.js'
-import type { Leader, Leaders } from './leaders.js'
+import { type Leader, type Leaders, passedOn } from './leaders.js'
 
 /** How long a hint is parked at a leader (ms): shorter than what is silent is cut, and as long as a lost one can hold up a consumer. */
 export const HINT_WAIT = 10_000
@@ -62,14 +61,8 @@ export class ConsumerWatch {
     this.#throwFailure()
     const all = [...this.#watched.values()]
     for (let step = 0; step < all.length; step++) {
-      const watched = all[(this.#turn + step) % all.length]!
-      const { leader, hints, comparing } = watched
+      const { leader, hints, comparing } = all[(this.#turn + step) % all.length]!
       if (hints > 0 || comparing || except.has(leader)) continue
-      if (this.#leaders.wasAway(leader)) {
-        // Whether it is back a hint finds out: when that fails, nothing can have been granted.
-        this.#park(watched)
-        continue
-      }
       this.#turn = (this.#turn + step + 1) % all.length
       return leader
     }
@@ -119,7 +112,6 @@ export class ConsumerWatch {
       watched.leader.service.receive(this.#request, passedOn({ signal: this.#closed })).then(
         () => {
           watched.hints--
-          this.#leaders.heard(watched.leader, this.#request.topicId, [])
           if (clock.monotonic() - since < HINT_WAIT) watched.falseAlarms++
           this.#wake()
         },

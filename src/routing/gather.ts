@@ -2,8 +2,8 @@ import type { GroupDescription, GroupSummary } from '../protocol/groups.js'
 import type { BrokerService, CallOptions, GroupName } from '../protocol/service.js'
 import type { PartitionDescription, TopicDescription } from '../protocol/topics.js'
 import { sleepUntil } from '../runtime/wait.js'
-import { PATIENCE, passedOn } from './ask.js'
-import type { Leader, Leaders } from './leaders.js'
+import { PATIENCE } from './ask.js'
+import { type Leader, type Leaders, passedOn } from './leaders.js'
 import type { ClusterRoutes } from './routes.js'
 
 /**

@@ -1,6 +1,6 @@
 import { isPortalError } from '../core/errors.js'
-import type { BrokerAddress, BrokerService, TopicRoute } from '../protocol/service.js'
-import { retryDelay } from '../runtime/pause.js'
+import type { BrokerAddress, BrokerService, CallOptions, TopicRoute } from '../protocol/service.js'
+import { pause, retryDelay } from '../runtime/pause.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { sleepUntil } from '../runtime/wait.js'
 import type { RouteSource } from './routes.js'
@@ -16,11 +16,19 @@ export interface LeadersOptions {
   readonly routes: RouteSource
   /** The broker that asks, if one does: what it leads is not asked for over a network. */
   readonly self?: Leader | undefined
+  /** Whether a broker is to be tried out before a call is trusted to it: what stands between may let nothing through. @default false */
+  readonly provesFirst?: boolean | undefined
   /** The way to another broker; called once for each address of it. */
   connectTo(broker: BrokerAddress): BrokerService
+  readonly closed: AbortSignal
 }
 
-/** A leader, or a broker, that said no: it is not asked again before `until` (monotonic) unless its route changes. */
+/** What goes on to a leader: it answers for itself, to this broker or client, which has seen to what the caller may do. */
+export function passedOn(call: CallOptions | undefined): CallOptions {
+  return { signal: call?.signal, forwarded: true }
+}
+
+/** A leader that said no: it is not asked again before `until` (monotonic) unless its route changes. */
 interface Doubt {
   readonly leader: string
   readonly until: number
@@ -29,18 +37,22 @@ interface Doubt {
 
 /** The longest time for which who said no is left alone (ms). */
 const LONGEST_DOUBT = 500
+/** The longest pause between two looks for a broker that is away, perhaps for ever (ms). */
+const LONGEST_AWAY = 10_000
 
 /**
  * Who leads which partition, as far as is known and not doubted. A leader that says NOT_LEADER is doubted for that partition until its route
- * changes, one that is away is doubted for all; after a while each is asked again, later each time. So neither is knocked at by every call.
+ * changes; after a while it is asked again, later each time. One that does not answer is looked for in the background, and no call is trusted to it
+ * until it does: calls wait for it, or for another leader.
  */
 export class Leaders {
   readonly #options: LeadersOptions
   readonly #connected = new Map<string, { readonly url: string; readonly leader: Leader }>()
   /** By topic id and partition. */
   readonly #doubts = new Map<string, Map<number, Doubt>>()
-  /** By broker id. */
-  readonly #away = new Map<string, Doubt>()
+  readonly #away = new Set<Leader>()
+  /** Ends the pauses between looks for those that are away: it may be worth another. */
+  #lookAgain = new AbortController()
   readonly #listeners = new Set<(topicId: string | undefined) => void>()
 
   constructor(options: LeadersOptions) {
@@ -48,6 +60,8 @@ export class Leaders {
     options.routes.onChange((topicId) => {
       if (topicId === undefined) this.#doubts.clear()
       else this.#doubts.delete(topicId)
+      this.#lookAgain.abort()
+      this.#lookAgain = new AbortController()
       this.#changed(topicId)
     })
   }
@@ -81,13 +95,8 @@ export class Leaders {
 
   /** The way to any broker; undefined while it is away, unless `evenAway`. */
   broker(address: BrokerAddress, evenAway: boolean): Leader | undefined {
-    const isAway = !evenAway && this.#isDoubted(this.#away.get(address.id))
-    return isAway ? undefined : this.#connect(address)
-  }
-
-  /** Whether it did not answer when it was asked last. */
-  wasAway(leader: Leader): boolean {
-    return this.#away.has(leader.id)
+    const leader = this.#connect(address)
+    return evenAway || !this.#away.has(leader) ? leader : undefined
   }
 
   /** Takes note of what a leader said to a call about these partitions (undefined: about all that it leads of the topic). */
@@ -98,9 +107,9 @@ export class Leaders {
     error?: unknown,
   ): void {
     if (isPortalError(error, 'DISCONNECTED')) {
-      this.#away.set(leader.id, this.#doubt(leader, this.#away.get(leader.id), undefined))
+      if (leader !== this.#options.self) this.#lose(leader)
       if (topicId !== undefined) this.#options.routes.doubt(topicId)
-    } else this.#away.delete(leader.id)
+    }
     if (topicId === undefined) return
     if (isPortalError(error, 'NOT_LEADER')) {
       this.#doubtPartitions(leader, topicId, partitions ?? this.#ledBy(leader, topicId))
@@ -131,19 +140,52 @@ export class Leaders {
     if (doubt?.leader === id && this.#isDoubted(doubt)) return undefined
     const { self } = this.#options
     if (id === self?.id) return self
-    if (this.#isDoubted(this.#away.get(id))) return undefined
     const address = route.brokers?.find((broker) => broker.id === id)
-    return address && this.#connect(address)
+    return address && this.broker(address, false)
   }
 
   #connect(address: BrokerAddress): Leader {
-    const { self, connectTo } = this.#options
+    const { self, connectTo, provesFirst } = this.#options
     if (address.id === self?.id) return self
     const known = this.#connected.get(address.id)
     if (known?.url === address.url) return known.leader
     const leader = { id: address.id, service: connectTo(address) }
     this.#connected.set(address.id, { url: address.url, leader })
+    if (provesFirst) this.#lose(leader, 0)
     return leader
+  }
+
+  /** It is away, until it is found. */
+  #lose(leader: Leader, failures = 1): void {
+    if (this.#away.has(leader)) return
+    this.#away.add(leader)
+    void this.#lookFor(leader, failures)
+  }
+
+  async #lookFor(leader: Leader, failures: number): Promise<void> {
+    const { random, timers } = this.runtime
+    const { closed } = this.#options
+    for (; !closed.aborted && this.#connected.get(leader.id)?.leader === leader; failures++) {
+      if (failures > 0) {
+        const short = Math.min(LONGEST_DOUBT, retryDelay(failures, random))
+        await pause(timers, short, closed)
+        // The longer it is away the longer the pause, which a change of the routes ends.
+        if (failures > 10) await pause(timers, Math.min(LONGEST_AWAY, 100 * failures), this.#lookAgain.signal)
+      }
+      if (await this.#answers(leader)) break
+    }
+    this.#away.delete(leader)
+    this.#changed(undefined)
+  }
+
+  /** Whether there is a broker: one that says no is there, too. */
+  async #answers({ service }: Leader): Promise<boolean> {
+    try {
+      await service.describeCluster(passedOn({ signal: this.#options.closed }))
+      return true
+    } catch (error) {
+      return !isPortalError(error, 'DISCONNECTED', 'ABORTED')
+    }
   }
 
   #ledBy(leader: Leader, topicId: string): number[] {
@@ -164,7 +206,7 @@ export class Leaders {
     for (const partition of partitions ?? []) doubts.delete(partition)
   }
 
-  #doubt(leader: Leader, before: Doubt | undefined, topicId: string | undefined): Doubt {
+  #doubt(leader: Leader, before: Doubt | undefined, topicId: string): Doubt {
     const { clock, timers, random } = this.runtime
     // Calls that were under way together fail together: that is one failure.
     if (before?.leader === leader.id && this.#isDoubted(before)) return before

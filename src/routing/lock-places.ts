@@ -8,8 +8,7 @@ import type {
   LockGrant,
   LockName,
 } from '../protocol/service.js'
-import { passedOn } from './ask.js'
-import type { Leader, Leaders } from './leaders.js'
+import { type Leader, type Leaders, passedOn } from './leaders.js'
 import type { ClusterRoutes } from './routes.js'
 
 /** How many locks' brokers are remembered; of others all are asked. */

@@ -6,8 +6,8 @@ import type {
   ProduceResponse,
   ProduceResult,
 } from '../protocol/service.js'
-import { type Asking, byLeader, notLed, PATIENCE, passedOn } from './ask.js'
-import type { Leader } from './leaders.js'
+import { type Asking, byLeader, notLed, PATIENCE } from './ask.js'
+import { type Leader, passedOn } from './leaders.js'
 
 /**
  * Sends each batch to the leader of its partition, all of one leader in one request, and puts the results together in order. Nothing is sent twice:

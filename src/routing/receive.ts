@@ -7,9 +7,9 @@ import type {
   ReceiveResponse,
 } from '../protocol/service.js'
 import { sleepUntil } from '../runtime/wait.js'
-import { type Asking, notLed, passedOn } from './ask.js'
+import { type Asking, notLed } from './ask.js'
 import { ConsumerWatch, HINT_WAIT } from './consumer-watch.js'
-import type { Leader } from './leaders.js'
+import { type Leader, passedOn } from './leaders.js'
 
 /** Milliseconds that a receive which does not wait gives the leaders to compare what the consumer holds. */
 const COMPARED_WITHIN = 1_000

@@ -1,10 +1,11 @@
 import type { BrokerAddress, BrokerService } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { type Asking, askLeader } from './ask.js'
+import { LeaderStreams } from './leader-streams.js'
 import { type Leader, Leaders } from './leaders.js'
 import { produceToLeaders } from './produce.js'
 import { LeaderReceives } from './receive.js'
-import { ReceiveStreams } from './receive-streams.js'
+import { type Receive, ReceiveStreams } from './receive-streams.js'
 import type { RouteSource } from './routes.js'
 import { settleAtLeaders } from './settle.js'
 
@@ -44,21 +45,22 @@ export interface Routing extends Asking {
  * what they do not lead; clients spare them the way.
  */
 export function routing(options: RoutingOptions): Routing {
-  const leaders = new Leaders(options)
+  const leaders = new Leaders({ ...options, provesFirst: options.anyBroker !== undefined })
   const asking: Asking = { leaders, anyBroker: options.anyBroker }
   const receives = new LeaderReceives(asking, options.closed)
-  const streams = new ReceiveStreams(options.runtime)
+  const receiveFromAll: Receive = (request, call) => receives.receive(request, call)
+  const streams = new LeaderStreams(leaders, new ReceiveStreams(options.runtime), receiveFromAll)
   const calls: RoutedCalls = {
     produce: (request, call) => produceToLeaders(asking, request, call),
     receive: (request, call) => receives.receive(request, call),
-    receiveStream: (request, call = {}) =>
-      streams.run(request, (one, options) => receives.receive(one, options), call),
-    addCredit: async (credit) => streams.raise(credit),
-    endStream: async ({ stream }) => streams.end(stream),
+    receiveStream: (request, call = {}) => streams.run(request, call),
+    addCredit: (credit, call) => streams.raise(credit, call),
+    endStream: ({ stream }, call) => streams.end(stream, call),
     endReceive: async (request) => receives.end(request),
     settle: async (request, call) => {
-      if (request.credit) streams.raise(request.credit)
-      return settleAtLeaders(asking, request, call)
+      const at = request.credit && streams.leaderOf(request.credit.stream)
+      if (request.credit && at === undefined) await streams.raise(request.credit, call)
+      return settleAtLeaders(asking, request, call, at)
     },
     read: (request, call) =>
       askLeader(asking, request, call, (service, options) => service.read(request, options)),

@@ -1,16 +1,19 @@
 import { isPortalError } from '../core/errors.js'
 import type { CallOptions, SettleRequest, SettleResponse } from '../protocol/service.js'
-import { type Asking, byLeader, notLed, PATIENCE, passedOn } from './ask.js'
-import type { Leader } from './leaders.js'
+import { type Asking, byLeader, notLed, PATIENCE } from './ask.js'
+import { type Leader, passedOn } from './leaders.js'
 
 /**
  * Takes each settlement to the leader of its partition and puts the answers together. Every part keeps the request's number: when some leader does
  * not answer, the whole of it is refused and may be repeated under that number, and those who have answered answer the same again.
+ *
+ * `creditAt`: the leader that has the stream of the request's credit, if one has.
  */
 export async function settleAtLeaders(
   asking: Asking,
   request: SettleRequest,
   call: CallOptions | undefined,
+  creditAt?: Leader,
 ): Promise<SettleResponse> {
   const { leaders, anyBroker } = asking
   const { topicId, settlements } = request
@@ -19,7 +22,8 @@ export async function settleAtLeaders(
   const group = () => byLeader(settlements, [...settlements.keys()], leaderOf)
   if (anyBroker === undefined) await leaders.until(() => !group().has(undefined), PATIENCE, call?.signal)
   const settle = async (leader: Leader | undefined, places: readonly number[]) => {
-    const part = { ...request, credit: undefined, settlements: places.map((place) => settlements[place]!) }
+    const credit = leader !== undefined && leader === creditAt ? request.credit : undefined
+    const part = { ...request, credit, settlements: places.map((place) => settlements[place]!) }
     const partitions = part.settlements.map(({ partition }) => partition)
     const answer = await (leader === undefined
       ? askAny(part, partitions[0]!)
@@ -42,7 +46,11 @@ export async function settleAtLeaders(
       throw error
     }
   }
-  const outcomes = await Promise.allSettled([...group()].map(([leader, places]) => settle(leader, places)))
+  const groups = group()
+  const parts: Promise<void>[] = [...groups].map(([leader, places]) => settle(leader, places))
+  if (request.credit !== undefined && creditAt !== undefined && !groups.has(creditAt))
+    parts.push(creditAt.service.addCredit(request.credit, passedOn(call)))
+  const outcomes = await Promise.allSettled(parts)
   const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
   // What can be repeated is: only then is anything known of all parts.
   const error = errors.find((one) => isPortalError(one) && one.retriable) ?? errors[0]

@@ -4,6 +4,7 @@ import type { MetricFamily } from '../../protocol/metrics.js'
 import type { BrokerService } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { type Admission, type Admit, OPEN } from './admission.js'
+import { DIRECT_HEADER } from './direct.js'
 import { type HttpHandler, type HttpRequest, type HttpResponse, noContent } from './exchange.js'
 import { checkJsonShape } from './json-shape.js'
 import { type AdmitPeer, isPeerPath } from './peer-admission.js'
@@ -55,7 +56,8 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
         if (!('route' in found)) return found
         const { route, params } = found
         const { authorize, forwarded } = admission
-        const call = { signal: request.signal, authorize, forwarded }
+        const direct = request.header(DIRECT_HEADER) !== undefined || undefined
+        const call = { signal: request.signal, authorize, forwarded, direct }
         const answer = await route.handle({
           service,
           call,

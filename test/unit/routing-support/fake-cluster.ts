@@ -76,9 +76,12 @@ export class FakeCluster {
     this.leaders[partition] = to
     if (before) this.broker(before).lost()
     for (const broker of this.brokers.values()) broker.wake()
-    this.runtime.timers.setTimeout(() => {
-      for (const view of this.#views) view.take(this.route)
-    }, toldAfter)
+    this.runtime.timers.setTimeout(() => this.tell(), toldAfter)
+  }
+
+  /** Those who are told of changes are told. */
+  tell(): void {
+    for (const view of this.#views) view.take(this.route)
   }
 
   append(partition: number, value: number): number {
@@ -113,10 +116,10 @@ export class FakeCluster {
   connectTo = ({ id }: BrokerAddress): BrokerService => {
     const { timers } = this.runtime
     const pass = (name: string) => async (request: unknown, call?: CallOptions) => {
-      const broker = this.broker(id)
+      const broker = this.brokers.get(id)
       const hop = () => new Promise<void>((resolve) => void timers.setTimeout(resolve, 1))
       await hop()
-      if (broker.isDead) throw disconnected(id)
+      if (broker === undefined || broker.isDead) throw disconnected(id)
       const answer = Promise.resolve(
         (broker.service as never as Record<string, Method>)[name]!(request, call),
       )
@@ -328,6 +331,13 @@ export class FakeBroker {
           lag: this.#led.reduce((sum, partition) => sum + cluster.partitions[partition]!.log.length, 0),
         },
       ],
+      describeCluster: async () => ({
+        clusterId: 'x',
+        brokers: [],
+        topics: 1,
+        partitions: 1,
+        storage: { usedBytes: 0, freeBytes: 0 },
+      }),
       addCredit: async () => {},
       endStream: async () => {},
       endReceive: async () => {},

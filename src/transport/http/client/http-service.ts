@@ -165,7 +165,7 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
     },
     joinGroup: async ({ from, settings, create, ...name }, call) =>
       ask('PUT', group(name), { ...settings, from: from && toText(from), create }, call),
-    async receive(request, { signal, forwarded } = {}) {
+    async receive(request, { signal } = {}) {
       const path = groupOf(request)
       const id = nameReceive()
       let { held } = request
@@ -173,13 +173,7 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
         if (signal?.aborted) throw abortedError('The call receive', signal)
         const body = encodeReceiveRequest({ ...request, held, id, wait })
         held = undefined
-        const answer = await exchange(
-          'POST',
-          `${path}/receive`,
-          body,
-          { signal: cut.signal, forwarded },
-          wait,
-        )
+        const answer = await exchange('POST', `${path}/receive`, body, { signal: cut.signal }, wait)
         return decode(decodeReceiveResponse, answer)
       }
       // A grant may be on its way when the wait is given up: the broker is asked to end it, and its answer is awaited.
@@ -188,7 +182,7 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
       const end = (): void => {
         const giveUp = () => cut.abort(signal?.reason)
         patience = timers.setTimeout(giveUp, PATIENCE)
-        endReceive({ ...request, id }, { forwarded }).catch(giveUp)
+        endReceive({ ...request, id }).catch(giveUp)
       }
       signal?.addEventListener('abort', end, { once: true })
       try {

@@ -1,0 +1,108 @@
+import type { Way } from './client/failover.js'
+import type { LearningParts } from './connect.js'
+import { isPortalError } from './core/errors.js'
+import type {
+  CallOptions,
+  ReceiveResponse,
+  RemoteService,
+  StreamRequest,
+  TopicRoute,
+} from './protocol/service.js'
+import { DIRECT_HEADER } from './transport/http/direct.js'
+
+/**
+ * Once an answer says who leads, the connection's service asks the leaders. What that needs is loaded then: whoever talks to a broker that is alone
+ * needs none of it. Where a leader cannot be reached any broker goes on passing calls on.
+ */
+export function learnLeaders(parts: LearningParts): void {
+  const { service } = parts
+  const anyBroker = { ...service }
+  let learn: Promise<Learn> | undefined
+  service.findTopic = async (request, call) => {
+    const route = await anyBroker.findTopic(request, call)
+    if (route.leaders === undefined) return route
+    learn ??= routeToLeaders(parts, anyBroker)
+    ;(await learn)(route)
+    return route
+  }
+}
+
+type Learn = (route: TopicRoute) => void
+
+async function routeToLeaders(parts: LearningParts, anyBroker: RemoteService): Promise<Learn> {
+  const { runtime, closed, service, ways, wayTo } = parts
+  const { clientRouting } = await import('./routing/client-routing.js')
+  const { calls, learn } = clientRouting({
+    runtime,
+    closed,
+    anyBroker,
+    connectTo: ({ url }) => watched(wayTo(plain(url), { [DIRECT_HEADER]: '1' }), parts),
+  })
+  Object.assign(service, calls)
+  return (route) => {
+    for (const { url } of route.brokers ?? []) {
+      if (!ways.some((way) => way.url === plain(url))) ways.push(wayTo(plain(url)))
+    }
+    learn(route)
+  }
+}
+
+function plain(url: string): string {
+  return new URL(url).href.replace(/\/+$/, '')
+}
+
+/** Says when a broker that has answered answers no more, and when it does again. */
+function watched({ url, service }: Way, parts: LearningParts): RemoteService {
+  const { runtime, closed, onDisconnect, onConnect } = parts
+  let hasAnswered = false
+  let awaySince: number | undefined
+  const answered = (): void => {
+    hasAnswered = true
+    if (awaySince === undefined) return
+    const away = runtime.clock.monotonic() - awaySince
+    awaySince = undefined
+    onConnect(url, away)
+  }
+  const heard = (error: unknown): unknown => {
+    if (closed.aborted) return closed.reason
+    if (!isPortalError(error, 'DISCONNECTED')) {
+      if (!isPortalError(error, 'ABORTED')) answered()
+      return error
+    }
+    // One that was never reached is none that has gone: calls go to others.
+    if (hasAnswered && awaySince === undefined) {
+      awaySince = runtime.clock.monotonic()
+      onDisconnect(url, error)
+    }
+    return error
+  }
+  const wrapped: Record<string, unknown> = {}
+  for (const [name, method] of Object.entries(service)) {
+    wrapped[name] = async (...args: unknown[]) => {
+      try {
+        const answer = await (method as (...args: unknown[]) => Promise<unknown>)(...args)
+        answered()
+        return answer
+      } catch (error) {
+        throw heard(error)
+      }
+    }
+  }
+  const { receiveStream } = service
+  if (receiveStream !== undefined) {
+    wrapped.receiveStream = async function* (
+      request: StreamRequest,
+      call?: CallOptions,
+    ): AsyncGenerator<ReceiveResponse> {
+      try {
+        for await (const response of receiveStream(request, call)) {
+          answered()
+          yield response
+        }
+      } catch (error) {
+        throw heard(error)
+      }
+    }
+  }
+  return wrapped as unknown as RemoteService
+}

@@ -1,0 +1,141 @@
+import { setMaxListeners } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import type { BrokerAddress, BrokerService, ReceiveRequest } from '../../src/protocol/service.js'
+import { type ClientRouting, clientRouting } from '../../src/routing/client-routing.js'
+import { clusterService } from '../../src/routing/cluster-service.js'
+import { watch } from './client-support/fake-connection.js'
+import { FakeCluster, type SeenCall, TOPIC } from './routing-support/fake-cluster.js'
+
+const forever = new AbortController().signal
+setMaxListeners(0, forever)
+
+interface Setup {
+  readonly cluster: FakeCluster
+  readonly client: ClientRouting
+  /** Those that a broker was asked for by a client, and not by another broker. */
+  readonly passedOn: SeenCall[]
+}
+
+/** A client of three brokers, of which it was told a; `unreached` ones have addresses that lead nowhere from where it is. */
+async function setup(leaders: readonly (string | null)[], unreached: readonly string[] = []): Promise<Setup> {
+  const cluster = new FakeCluster(leaders, ['a', 'b', 'c'])
+  const { runtime } = cluster
+  const passedOn: SeenCall[] = []
+  const routed = clusterService({
+    runtime,
+    routes: cluster.told(),
+    self: { id: 'a', service: cluster.broker('a').service },
+    connectTo: cluster.connectTo,
+    closed: forever,
+  })
+  const anyBroker = new Proxy(routed, {
+    get: (target, name) => (request: unknown, call?: object) => {
+      passedOn.push({ broker: 'a', name: String(name), request, forwarded: false })
+      return (target as never as Record<string, (...args: unknown[]) => unknown>)[String(name)]!(
+        request,
+        call,
+      )
+    },
+  })
+  const connectTo = (broker: BrokerAddress): BrokerService =>
+    cluster.connectTo(unreached.includes(broker.id) ? { id: 'nowhere', url: '' } : broker)
+  const client = clientRouting({ runtime, anyBroker, connectTo, closed: forever })
+  client.learn(await runtime.runUntil(routed.findTopic({ name: 't' })))
+  await runtime.advance(10)
+  cluster.calls.length = 0
+  return { cluster, client, passedOn }
+}
+
+const produce = ({ calls }: ClientRouting, partition: number, value = 1) =>
+  calls.produce({
+    acks: 'all',
+    batches: [{ topicId: TOPIC, partition, records: Uint8Array.of(value) }],
+  })
+
+const RECEIVE: ReceiveRequest = {
+  topicId: TOPIC,
+  group: 'g',
+  generation: 1,
+  consumer: 'c',
+  lease: 30_000,
+  maxMessages: 1,
+  maxBytes: 1_000,
+}
+
+describe('a client of several brokers', () => {
+  it('talks to the leaders directly', async () => {
+    const { cluster, client, passedOn } = await setup(['b', 'c'])
+    await cluster.runtime.runUntil(Promise.all([produce(client, 0), produce(client, 1)]))
+    expect(cluster.calls.map(({ broker }) => broker).sort()).toEqual(['b', 'c'])
+    const received = await cluster.runtime.runUntil(client.calls.receive({ ...RECEIVE, wait: 1_000 }))
+    expect(received.deliveries).toHaveLength(1)
+    expect(passedOn).toEqual([])
+  })
+
+  it('has its calls passed on where it does not reach a leader, and no call pays for finding out', async () => {
+    const { cluster, client, passedOn } = await setup(['b', 'c'], ['b'])
+    for (let at = 0; at < 10; at++) {
+      const { results } = await cluster.runtime.runUntil(produce(client, 0, at))
+      expect(results[0]!.error).toBeUndefined()
+      await cluster.runtime.advance(700)
+    }
+    expect(cluster.partitions[0]!.log).toHaveLength(10)
+    expect(passedOn.filter(({ name }) => name === 'produce')).toHaveLength(10)
+    const received = await cluster.runtime.runUntil(client.calls.receive({ ...RECEIVE, wait: 1_000 }))
+    expect(received.deliveries).toHaveLength(1)
+  })
+
+  it('the try after a NOT_LEADER goes where the leader is known, and finds it itself from then on', async () => {
+    const { cluster, client, passedOn } = await setup(['b'])
+    cluster.move(0, 'c')
+    await cluster.runtime.advance(1)
+    const first = await cluster.runtime.runUntil(produce(client, 0))
+    expect(first.results[0]!.error?.code).toBe('NOT_LEADER')
+    const since = cluster.runtime.clock.monotonic()
+    const second = await cluster.runtime.runUntil(produce(client, 0))
+    expect(second.results[0]!.error).toBeUndefined()
+    expect(cluster.runtime.clock.monotonic() - since).toBeLessThan(10)
+    passedOn.length = 0
+    await cluster.runtime.runUntil(produce(client, 0))
+    expect(passedOn).toEqual([])
+    expect(cluster.partitions[0]!.log).toHaveLength(2)
+  })
+
+  it('a leader that dies costs a failed call of each who asks it: those to come wait until there is another', async () => {
+    const { cluster, client } = await setup(['b', 'c'])
+    cluster.broker('b').die()
+    for (const _ of ['the client', 'the broker that passes on']) {
+      const failed = await cluster.runtime.runUntil(produce(client, 0))
+      expect(failed.results[0]!.error?.code).toBe('DISCONNECTED')
+    }
+    cluster.move(0, 'c', 900)
+    const second = watch(produce(client, 0))
+    await cluster.runtime.advance(890)
+    expect(second.settled).toBe(false)
+    await cluster.runtime.advance(15)
+    expect(second.value?.results[0]).toEqual({ runs: [1, 0, 0] })
+  })
+
+  it('asks for a doubted route once for all, and seldom while it stays what it was', async () => {
+    const { cluster, client, passedOn } = await setup(['b'])
+    cluster.leaders[0] = 'c'
+    const asking = Array.from({ length: 30 }, async () => {
+      for (let at = 0; at < 10; at++) await produce(client, 0)
+    })
+    await cluster.runtime.runUntil(Promise.all(asking), 600_000)
+    const seconds = cluster.runtime.clock.monotonic() / 1_000
+    const asked = passedOn.filter(({ name }) => name === 'findTopic').length
+    expect(asked).toBeLessThan(5 + 2.5 * seconds)
+  })
+
+  it('learns within seconds that another broker leads something, too, although nobody says so', async () => {
+    const { cluster, client } = await setup(['b', 'b'])
+    const received = watch(client.calls.receive({ ...RECEIVE, wait: 60_000 }))
+    await cluster.runtime.advance(1_000)
+    cluster.leaders[1] = 'c'
+    cluster.tell()
+    cluster.append(1, 5)
+    await cluster.runtime.advance(16_000)
+    expect(received.value?.deliveries[0]?.partition).toBe(1)
+  })
+})
