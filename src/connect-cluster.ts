@@ -14,14 +14,13 @@ import { DIRECT_HEADER } from './transport/http/direct.js'
  * Once an answer says who leads, the connection's service asks the leaders. What that needs is loaded then: whoever talks to a broker that is alone
  * needs none of it. Where a leader cannot be reached any broker goes on passing calls on.
  */
-export function learnLeaders(parts: LearningParts): void {
-  const { service } = parts
+export function learnLeaders(service: RemoteService, parts: LearningParts): void {
   const anyBroker = { ...service }
   let learn: Promise<Learn> | undefined
   service.findTopic = async (request, call) => {
     const route = await anyBroker.findTopic(request, call)
     if (route.leaders === undefined) return route
-    learn ??= routeToLeaders(parts, anyBroker)
+    learn ??= routeToLeaders(service, anyBroker, parts)
     ;(await learn)(route)
     return route
   }
@@ -29,8 +28,12 @@ export function learnLeaders(parts: LearningParts): void {
 
 type Learn = (route: TopicRoute) => void
 
-async function routeToLeaders(parts: LearningParts, anyBroker: RemoteService): Promise<Learn> {
-  const { runtime, closed, service, ways, wayTo } = parts
+async function routeToLeaders(
+  service: RemoteService,
+  anyBroker: RemoteService,
+  parts: LearningParts,
+): Promise<Learn> {
+  const { runtime, closed, ways, wayTo } = parts
   const { clientRouting } = await import('./routing/client-routing.js')
   const { calls, learn } = clientRouting({
     runtime,

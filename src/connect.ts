@@ -44,8 +44,6 @@ export interface Streams {
 
 /** A connection before it knows of more than one broker. */
 export interface LearningParts extends FailoverOptions {
-  /** Over any broker that answers. Its calls may be changed. */
-  readonly service: RemoteService
   /** Where any broker is looked for; others may be added. */
   readonly ways: Way[]
   wayTo(url: string, headers?: Record<string, string>): Way
@@ -58,8 +56,8 @@ export interface Carrier {
   readonly pack: Pack
   /** Where it hands over pieces as they come. */
   readonly streams?: Streams | undefined
-  /** Makes a connection to one of several brokers talk to the leaders themselves, where those can be reached. */
-  learn?(parts: LearningParts): void
+  /** Makes the service, which is over any broker that answers, talk to the leaders themselves where there are several brokers. */
+  learn?(service: RemoteService, parts: LearningParts): void
   /** Told of the signal to which every client of the connection listens: Node warns of more than ten listeners. */
   prepare?(closed: AbortSignal): void
 }
@@ -83,12 +81,14 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
     const { token, logger = quietConsole, runtime = systemRuntime() } = options
     const timeout = durationOption('timeout', options.timeout, 10_000, { min: 100 })
     this.#carrier = carrier
-    carrier.prepare?.(this.#closed.signal)
-    const authorization = (): Record<string, string> =>
-      token === undefined ? {} : { authorization: `Bearer ${typeof token === 'function' ? token() : token}` }
+    const closed = this.#closed.signal
+    carrier.prepare?.(closed)
+    const headersWith = (more: Record<string, string>) =>
+      token === undefined
+        ? more
+        : { ...more, authorization: `Bearer ${typeof token === 'function' ? token() : token}` }
     let receives = 0
-    const nameReceive = () => ++receives
-    const wayTo = (url: string, more?: Record<string, string>) => ({
+    const wayTo = (url: string, more = {}) => ({
       url,
       service: httpService(url, {
         send: carrier.send,
@@ -96,15 +96,17 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
         streams: carrier.streams?.calls,
         clock: runtime.clock,
         timers: runtime.timers,
-        headers: () => ({ ...authorization(), ...more }),
+        headers: () => headersWith(more),
         timeout,
-        nameReceive,
+        nameReceive: () => ++receives,
       }),
     })
     const ways = checkUrls(urls).map((url) => wayTo(url))
     const parts = {
+      ways,
+      wayTo,
       runtime,
-      closed: this.#closed.signal,
+      closed,
       patience: timeout,
       stream: carrier.streams?.over,
       onDisconnect: (url: string, error: PortalError) => {
@@ -116,13 +118,13 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
       },
     }
     const service = failover(ways, parts)
-    carrier.learn?.({ ...parts, service, ways, wayTo })
+    carrier.learn?.(service, parts)
     this.#side = {
       service,
       feed: carrier.streams?.feed,
       runtime,
       logger,
-      closed: this.#closed.signal,
+      closed,
     }
   }
 
@@ -144,7 +146,7 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
   }
 
   async #close(): Promise<void> {
-    this.#closed.abort(new PortalError('CLOSED', 'The connection is closed. Make a new one with connect.'))
+    this.#closed.abort(new PortalError('CLOSED', 'The connection is closed: connect again.'))
     await this.#carrier.close()
     this.emit('close', {})
   }
@@ -164,7 +166,7 @@ export function checkConnectOptions(options: ConnectOptions, more: readonly stri
 function checkUrls(urls: string | readonly string[]): string[] {
   const list = typeof urls === 'string' ? [urls] : urls
   if (!Array.isArray(list) || list.length === 0)
-    throw invalid(`connect takes a URL or several, like 'http://localhost:5000'; it got ${describe(urls)}.`)
+    throw invalid(`connect takes a URL or several; it got ${describe(urls)}.`)
   return list.map((text: unknown) => {
     if (typeof text === 'string' && URL.canParse(text)) {
       const url = new URL(text)

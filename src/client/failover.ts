@@ -1,4 +1,4 @@
-import { abortedError, isPortalError, PortalError } from '../core/errors.js'
+import { abortedError, isPortalError, type PortalError } from '../core/errors.js'
 import type { CallOptions, RemoteService, StreamService } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { pause, retryDelay } from './backoff.js'
@@ -85,14 +85,15 @@ export class WayChooser {
 
   /** What a call's error means to its caller. */
   heard(way: Way, error: unknown): unknown {
-    if (this.#options.closed.aborted) return this.#options.closed.reason
+    const { closed } = this.#options
+    if (closed.aborted) return closed.reason
     if (isPortalError(error, 'DISCONNECTED')) this.#failed(way, error)
     return error
   }
 
   #failed(way: Way, error: PortalError): void {
     this.#lastError = error
-    if (this.isAway || way !== this.current || this.#options.closed.aborted) return
+    if (this.isAway || way !== this.current) return
     this.#options.onDisconnect(way.url, error)
     this.#search = this.#find()
   }
@@ -121,11 +122,9 @@ export class WayChooser {
       await service.describeCluster({ signal: this.#options.closed })
       return true
     } catch (error) {
-      if (isPortalError(error, 'DISCONNECTED', 'ABORTED')) {
-        if (error instanceof PortalError) this.#lastError = error
-        return false
-      }
-      return true
+      const isAway = isPortalError(error, 'DISCONNECTED', 'ABORTED')
+      if (isAway) this.#lastError = error
+      return !isAway
     }
   }
 }

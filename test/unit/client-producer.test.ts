@@ -17,6 +17,34 @@ const disconnected = () => new PortalError('DISCONNECTED', 'The line went dead.'
 const never = () => new Promise<void>(() => {})
 
 describe('sending', () => {
+  it('goes on at once when another broker leads, and with pauses if that does not help', async () => {
+    const { producer, runtime, log } = setUp()
+    const at: number[] = []
+    log.script.request = async () => {
+      at.push(runtime.clock.monotonic())
+      if (at.length < 4) throw new PortalError('NOT_LEADER', 'Another one leads it.')
+    }
+    await runtime.runUntil(producer.send('t', 'x'))
+    expect(at).toHaveLength(4)
+    const pauses = at.slice(1).map((time, before) => time - at[before]!)
+    expect(pauses[0]).toBe(0)
+    expect(pauses[1]).toBeGreaterThanOrEqual(100)
+    expect(pauses[2]).toBeGreaterThanOrEqual(200)
+  })
+
+  it('a request that was long under way counts as a pause', async () => {
+    const { producer, runtime, log } = setUp()
+    const at: number[] = []
+    log.script.request = async () => {
+      at.push(runtime.clock.monotonic())
+      if (at.length > 1) return
+      await new Promise<void>((resolve) => void runtime.timers.setTimeout(resolve, 2_000))
+      throw disconnected()
+    }
+    await runtime.runUntil(producer.send('t', 'x'))
+    expect(at[1]! - at[0]!).toBe(2_000)
+  })
+
   it('resolves to where the message is stored', async () => {
     const { producer, runtime } = setUp()
     const sent = await runtime.runUntil(producer.send('t', 'a', { timestamp: 7 }))

@@ -19,6 +19,8 @@ export class PartitionQueue {
   /** Monotonic: nothing is sent before. */
   retryAt = 0
   failures = 0
+  /** When a batch of it was sent last (monotonic). */
+  sentAt = 0
   /** Whether a timer will send from it. */
   wakes = false
   #broken = false

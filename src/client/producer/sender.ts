@@ -1,4 +1,4 @@
-import { PortalError } from '../../core/errors.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
 import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
 import type { ProduceBatch, ProduceResult } from '../../protocol/service.js'
@@ -109,6 +109,7 @@ export class Sender {
         bytes += batch.builder.size
         if (queue.open === batch) this.#events.completed(queue)
         queue.send(batch, this.#producerId)
+        queue.sentAt = now
         request.push({ queue, batch })
       }
     }
@@ -139,7 +140,7 @@ export class Sender {
       const { queue, batch } = request[at]!
       if (!queue.received(batch)) continue
       const result = results[at] ?? {
-        error: new PortalError('DISCONNECTED', 'The answer to a send was incomplete.'),
+        error: new PortalError('DISCONNECTED', 'An answer was incomplete.'),
       }
       if (result.error === undefined) this.#stored(queue, batch, result.runs)
       else this.#failed(queue, batch, result.error)
@@ -167,7 +168,7 @@ export class Sender {
       this.#events.topicNotFound(queue)
       return this.#tryAgain(queue)
     }
-    if (error.retriable) return this.#tryAgain(queue)
+    if (error.retriable) return this.#tryAgain(queue, error.code === 'NOT_LEADER')
     this.refuse(queue, batch, error)
     this.#events.waiting(queue)
   }
@@ -190,12 +191,12 @@ export class Sender {
     }
   }
 
-  #tryAgain(queue: PartitionQueue): void {
+  /** The pause counts from the sending: a request that was long under way has been one. `moved`: another broker leads, and a next try finds it. */
+  #tryAgain(queue: PartitionQueue, moved = false): void {
     const { clock, random } = this.#side.runtime
-    const now = clock.monotonic()
-    if (queue.retryAt <= now) {
-      queue.failures++
-      queue.retryAt = now + retryDelay(queue.failures, random)
+    if (queue.retryAt <= clock.monotonic()) {
+      const delay = retryDelay(++queue.failures, random)
+      queue.retryAt = queue.sentAt + (moved && queue.failures < 2 ? 0 : delay)
     }
     this.#sendSoon(queue)
   }
@@ -220,15 +221,7 @@ export class Sender {
 
 /** Whether the batch may have been stored although this was the answer. */
 function leavesOpen(error: PortalError): boolean {
-  switch (error.code) {
-    case 'DISCONNECTED':
-    case 'TIMEOUT':
-    case 'NOT_LEADER':
-    case 'STORAGE_FAILED':
-      return true
-    default:
-      return false
-  }
+  return isPortalError(error, 'DISCONNECTED', 'TIMEOUT', 'NOT_LEADER', 'STORAGE_FAILED')
 }
 
 function undecidedError(queue: PartitionQueue, batch: ProducerBatch): PortalError<'TIMEOUT'> {
@@ -243,7 +236,7 @@ function undecidedError(queue: PartitionQueue, batch: ProducerBatch): PortalErro
 /** It was refused to the end. A full disk is named as such: there is something to be done about it. */
 function refusedError(queue: PartitionQueue, batch: ProducerBatch): PortalError {
   const { lastError } = batch
-  const why = lastError === undefined ? '' : ` The last refusal: ${lastError.message}`
+  const why = lastError === undefined ? '' : ` Last refusal: ${lastError.message}`
   return new PortalError(
     lastError?.code === 'STORAGE_FULL' ? 'STORAGE_FULL' : 'TIMEOUT',
     `${batch.count} message(s) to partition ${queue.partition} of '${queue.topic}' were not taken within 'deliveryTimeout'. ` +
