@@ -5,8 +5,8 @@ import { describeCluster, type Link, openLink, sharedServer } from './support/se
 import { freshRoot, lost, openStore } from './support/stores.js'
 
 /**
- * A call of the package that finds its connection cut aborts the process, tests and all (package-client.test.ts shows it; of 8 runs of the cases
- * that interrupt, one ended so). So its connections are never cut: they fall silent when a session is to expire, and none is interrupted.
+ * A call of the package that finds its connection cut aborts the process, tests and all (package-client.test.ts shows it; of 8 runs of three
+ * cases here that cut one, the process of the tests ended in one). So its connections are never cut: they fall silent when a session is to expire, and none is interrupted.
  */
 const clients = [
   { client: 'builtin', isCut: true },
