@@ -82,6 +82,8 @@ export class Clustered implements Standing {
   readonly #life: string
   readonly #peersByUrl = new Map<string, PeerService>()
   #identity: BrokerIdentity
+  /** The last life that the database counts: those that never got a session are among them. */
+  #counted: number
   #replicas: ReplicaSet | undefined
   #session: ClusterSession | undefined
   #everything: BrokerService | undefined
@@ -93,6 +95,7 @@ export class Clustered implements Standing {
   constructor(parts: ClusteredParts) {
     this.#parts = parts
     this.#identity = parts.identity
+    this.#counted = parts.identity.generation
     const { runtime, hosting, cluster } = parts
     this.#life = randomId(runtime.random)
     this.#routes = new BrokerRoutes(this.#catalog, () => this.#members(), hosting)
@@ -201,6 +204,7 @@ export class Clustered implements Standing {
         return changed ?? metadata.readPartition(known.topicId, known.partition)
       },
       documentChanged: (document) => {
+        this.#announceInSync(document)
         this.#learn(document)
         this.#reports.add(document)
       },
@@ -209,7 +213,7 @@ export class Clustered implements Standing {
 
   async join(url: string | undefined): Promise<void> {
     const { coordination, runtime } = this.#parts
-    const first = await this.#openSession(coordination, url!)
+    const first = await this.#openSession(coordination, url!, this.#identity)
     void this.#keepSession(first, url!)
     this.#watchStorage()
     const heard = await sleepUntil<true>(runtime.timers, 'joining', { timeout: FIRST_WORD }, (resolve) => {
@@ -282,8 +286,8 @@ export class Clustered implements Standing {
 
   async #recordStop(): Promise<number | undefined> {
     try {
-      await stopIdentity(this.#parts.storage, this.#identity)
-      return this.#identity.generation + 1
+      await stopIdentity(this.#parts.storage, { ...this.#identity, generation: this.#counted })
+      return this.#counted + 1
     } catch {
       // The storage has failed: no clean stop.
       return undefined
@@ -299,6 +303,14 @@ export class Clustered implements Standing {
     // The next leader need not wait for the controller.
     const member = this.#members().get(to.broker)
     if (member) this.#reports.tell(this.#connectPeer(member.url), document)
+  }
+
+  #announceInSync({ topicId, partition, epoch, leader, inSync }: VersionedPartition): void {
+    const topic = this.#catalog.topic(topicId)
+    const known = this.#catalog.partition(topicId, partition)
+    if (!topic || known?.epoch !== epoch || leader?.broker !== this.#identity.brokerId) return
+    const brokers = inSync.map(({ broker }) => broker)
+    this.#parts.host.emit('isr', { topic: topic.name, partition, inSync: brokers })
   }
 
   #learn(document: VersionedPartition): void {
@@ -342,12 +354,16 @@ export class Clustered implements Standing {
 
   // Sessions ------------------------------------------------------------------------------------------------------------
 
-  async #openSession(store: CoordinationStore, url: string): Promise<ClusterSession> {
+  async #openSession(
+    store: CoordinationStore,
+    url: string,
+    identity: BrokerIdentity,
+  ): Promise<ClusterSession> {
     const { runtime, storage, cluster } = this.#parts
     const session = await ClusterSession.open({
       store,
       runtime,
-      identity: this.#identity,
+      identity,
       life: this.#life,
       url,
       rack: cluster.rack,
@@ -365,6 +381,7 @@ export class Clustered implements Standing {
       },
       onError: (error) => this.#emitError(error),
     })
+    this.#identity = { ...this.#identity, generation: identity.generation }
     this.#session = session
     this.#membersChanged([...session.members.keys()])
     return session
@@ -384,9 +401,10 @@ export class Clustered implements Standing {
       try {
         const store = await this.#parts.openCoordination()
         try {
-          // Only now: while the service is away, followers go on under the life that leaders know.
-          this.#identity = await startAgain(storage, this.#identity)
-          session = await this.#openSession(store, url)
+          // In force once it is registered: until then followers go on under the life that leaders know.
+          const again = await startAgain(storage, { ...this.#identity, generation: this.#counted })
+          this.#counted = again.generation
+          session = await this.#openSession(store, url, again)
           if (this.#leaving) await session.membership.setLeaving()
           this.#groups.reopen()
         } catch (error) {

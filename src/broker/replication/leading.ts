@@ -28,6 +28,8 @@ export interface LeadingHost {
   readonly lagTime: number
   /** Whether this is how the replica is registered now: an earlier life of it counts for nothing (invariant 8). */
   isRegistered(replica: Incarnation): boolean
+  /** Whether it is no earlier life of the replica than the one that is registered. */
+  isCurrent(replica: Incarnation): boolean
   /** Whether its broker lives with another database: this one will not come back soon. */
   isReplaced(replica: ReplicaName): boolean
   /** Its log cannot be read. */
@@ -221,7 +223,7 @@ export class Leading implements Commitment {
     if (this.#closed) return { type: 'error', error: this.#closed }
     const end = this.#led.next()
     const replica = this.#others(this.#document).find((other) => isSameReplica(other, from))
-    if (!replica || !this.#host.isRegistered(from)) {
+    if (!replica || !this.#host.isCurrent(from)) {
       return {
         type: 'error',
         error: new PortalError(

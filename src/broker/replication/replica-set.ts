@@ -20,6 +20,7 @@ export interface ReplicaSetHost
     | 'isDistrusted'
     | 'distrusted'
     | 'isRegistered'
+    | 'isCurrent'
     | 'isReplaced'
     | 'generationOf'
     | 'damaged'
@@ -60,13 +61,13 @@ export class ReplicaSet {
       find: (topicId, partition) => this.#find(topicId, partition),
     })
     this.#replicaHost = Object.assign(Object.create(host) as ReplicaSetHost, {
-      isRegistered: (replica: Incarnation) => this.#isRegistered(replica),
+      isRegistered: (replica: Incarnation) => this.#generationOf(replica) === replica.generation,
+      // What this broker knows may be old: a later life than the one that it knows is as good, an earlier one is not.
+      isCurrent: (replica: Incarnation) =>
+        replica.generation >= (this.#generationOf(replica) ?? Number.POSITIVE_INFINITY),
       barrier: new Barrier(host.partitions.committer),
       damaged: (log: string, error: PortalError) => this.damaged(log, error),
-      generationOf: ({ broker, storage }: ReplicaName) => {
-        const member = this.#host.members().get(broker)
-        return member?.storage === storage ? member.generation : undefined
-      },
+      generationOf: (replica: ReplicaName) => this.#generationOf(replica),
       isReplaced: ({ broker, storage }: ReplicaName) => {
         const member = this.#host.members().get(broker)
         return member !== undefined && member.storage !== storage
@@ -182,9 +183,9 @@ export class ReplicaSet {
     if (back) this.assign(back.topic, back.document)
   }
 
-  #isRegistered(replica: Incarnation): boolean {
-    const member = this.#host.members().get(replica.broker)
-    return member?.storage === replica.storage && member.generation === replica.generation
+  #generationOf({ broker, storage }: ReplicaName): number | undefined {
+    const member = this.#host.members().get(broker)
+    return member?.storage === storage ? member.generation : undefined
   }
 
   #addressOf(broker: string): string | undefined {
