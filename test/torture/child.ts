@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { http } from '../../src/http.js'
 import { createBroker } from '../../src/index.js'
 import type { Transport } from '../../src/transport/transport.js'
@@ -32,7 +33,7 @@ function throughRelays(transport: Transport): Transport {
   }
 }
 
-const say_ = (level: 'warn' | 'error') => (fields: unknown, message: string) => {
+const logged = (level: 'warn' | 'error') => (fields: unknown, message: string) => {
   const cause = (fields as { err?: Error } | undefined)?.err
   say({ said: 'log', level, message: `${message}${cause ? ` ${cause.stack ?? cause.message}` : ''}` })
 }
@@ -42,7 +43,7 @@ const broker = await createBroker({
   transport: throughRelays(http({ ...config.http, port: config.port, advertise: config.url })),
   coordination: zookeeper(config.zookeeper, { sessionTimeout: config.sessionTimeout }),
   replicaLag: config.replicaLag,
-  logger: { debug() {}, info() {}, warn: say_('warn'), error: say_('error') },
+  logger: { debug() {}, info() {}, warn: logged('warn'), error: logged('error') },
 })
 broker.on('leader', (led) => say({ said: 'leader', ...led }))
 broker.on('isr', (isr) => say({ said: 'isr', ...isr }))
@@ -55,6 +56,8 @@ broker.on('close', ({ error }) => {
   process.exitCode = 1
 })
 process.on('SIGTERM', () => void broker.close())
-// Whoever started it is gone.
-process.stdin.on('close', () => process.exit(1)).resume()
+// Whoever started it is gone. A socket, as every pipe is here: it alone shall not keep the process alive.
+const parent = process.stdin as Socket
+parent.on('close', () => process.exit(1))
+parent.resume().unref()
 say({ said: 'ready', id: broker.id })

@@ -12,6 +12,8 @@ interface Send {
 
 interface Delivery {
   readonly consumer: string
+  /** Which delivery of the message it is, as the consumer was told. */
+  readonly count: number
   readonly at: number
   /** When its consumer had it no more, as far as that knew. */
   until: number
@@ -86,14 +88,16 @@ export class Ledger {
   }
 
   /** Returns what to call when the consumer has it no more. */
-  delivered(partition: number, offset: number, value: Value, consumer: string): () => void {
+  delivered(partition: number, offset: number, value: Value, consumer: string, count: number): () => void {
     this.counts.delivered++
     const at = performance.now()
     const stored = this.#saw(partition, offset, value, `a delivery to ${consumer}`)
     const name = `${partition}/${offset}`
     if (stored.ackedAt !== undefined) {
       this.violate(
-        `${name} was delivered to ${consumer} ${ms(at - stored.ackedAt)} after an ack of it had resolved.`,
+        `${name} was delivered to ${consumer} (for the ${count}. time) ${ms(at - stored.ackedAt)} after an ack of it had resolved; before: ${stored.deliveries
+          .map((one) => `to ${one.consumer} (${one.count}.) ${ms(at - one.at)} ago`)
+          .join(', ')}; acks refused: ${stored.refusals.length}, undecided: ${stored.undecided}.`,
       )
     }
     if (stored.deliveries.length > 0) this.counts.again++
@@ -102,7 +106,7 @@ export class Ledger {
       // Known only once the earlier one ends.
       this.#overlapping.push({ name, earlier, consumer, at })
     }
-    const delivery = { consumer, at, until: Number.POSITIVE_INFINITY }
+    const delivery = { consumer, count, at, until: Number.POSITIVE_INFINITY }
     stored.deliveries.push(delivery)
     return () => {
       delivery.until = Math.min(delivery.until, performance.now())

@@ -200,7 +200,7 @@ class Worker {
       async (message) => {
         const { partition, offset, value, signal } = message
         if (this.#abandoned) return
-        const over = ledger.delivered(partition, offset, value, name)
+        const over = ledger.delivered(partition, offset, value, name, message.deliveryCount)
         if (signal.aborted) over()
         signal.addEventListener('abort', over, { once: true })
         const chance = random()
