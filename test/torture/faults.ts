@@ -1,6 +1,6 @@
 import type { BrokerProcess } from './broker-process.js'
 import type { FireCluster } from './fire-cluster.js'
-import { type Load, TOPIC } from './load.js'
+import type { Load } from './load.js'
 import type { Direction, Relay } from './relay.js'
 
 export interface Scene {
@@ -145,7 +145,7 @@ async function cut(
 
 /** Who leads one of the partitions. */
 async function leader(scene: Scene): Promise<BrokerProcess> {
-  const { partitions } = await scene.load.admin.describeTopic(TOPIC)
+  const { partitions } = await scene.load.admin.describeTopic(scene.load.topic)
   const { leader } = partitions[Math.floor(scene.random() * partitions.length)]!
   return scene.cluster.byId(leader?.id) ?? any(scene)
 }

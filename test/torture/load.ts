@@ -5,6 +5,8 @@ import { Ledger, type Value } from './ledger.js'
 
 export interface LoadOptions {
   readonly urls: readonly string[]
+  /** @default 'load' */
+  readonly topic?: string | undefined
   /** @default 3 */
   readonly partitions?: number | undefined
   readonly producers?: number | undefined
@@ -13,11 +15,12 @@ export interface LoadOptions {
   readonly rate?: number | undefined
   /** Milliseconds after which a send is given up. @default 20,000 */
   readonly deliveryTimeout?: number | undefined
+  /** Who the clients are. @default nobody */
+  readonly token?: string | undefined
   /** In [0, 1). */
   readonly random: () => number
 }
 
-export const TOPIC = 'load'
 const GROUP = 'workers'
 /** Milliseconds. */
 const LEASE = 4_000
@@ -28,6 +31,7 @@ const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
 /** Producers that send at a steady rate, and consumers that settle what comes, all of which write what they see into a ledger. */
 export class Load {
   readonly ledger: Ledger
+  readonly topic: string
   readonly partitions: number
   readonly admin: Admin
   readonly #options: LoadOptions
@@ -40,6 +44,7 @@ export class Load {
 
   constructor(options: LoadOptions) {
     this.#options = options
+    this.topic = options.topic ?? 'load'
     this.partitions = options.partitions ?? 3
     this.ledger = new Ledger(this.partitions)
     this.admin = new Admin(this.#connect())
@@ -49,8 +54,8 @@ export class Load {
   async start(): Promise<void> {
     const { producers = 2, consumers = 3 } = this.#options
     const { partitions } = this
-    await this.admin.createTopic(TOPIC, { partitions, replicas: 3, minInSync: 2 })
-    await this.admin.createGroup(TOPIC, GROUP, { maxDeliveries: 1_000, deadLetter: false })
+    await this.admin.createTopic(this.topic, { partitions, replicas: 3, minInSync: 2 })
+    await this.admin.createGroup(this.topic, GROUP, { maxDeliveries: 1_000, deadLetter: false })
     for (let at = 0; at < consumers; at++) this.#startConsumer()
     for (let at = 0; at < producers; at++) this.#startProducer(`p${at + 1}`)
     await this.untilFlowing(performance.now(), 60_000)
@@ -75,7 +80,7 @@ export class Load {
     let seen = ''
     const inSync = async () => {
       try {
-        const { partitions } = await this.admin.describeTopic(TOPIC)
+        const { partitions } = await this.admin.describeTopic(this.topic)
         seen = partitions.map(({ leader, inSync: names }) => `${leader?.id}: ${names.length}`).join(', ')
         return partitions.every(({ leader, inSync: names }) => leader != null && names.length === 3)
       } catch (error) {
@@ -119,7 +124,11 @@ export class Load {
   }
 
   #connect() {
-    const connection = connect([...this.#options.urls], { timeout: 3_000, logger: QUIET })
+    const connection = connect([...this.#options.urls], {
+      timeout: 3_000,
+      logger: QUIET,
+      token: this.#options.token,
+    })
     this.#connections.add(connection)
     return connection
   }
@@ -135,7 +144,7 @@ export class Load {
       const partition = number++ % this.partitions
       underWay++
       this.ledger.sent(value, partition)
-      producer.send(TOPIC, value, { partition }).then(
+      producer.send(this.topic, value, { partition }).then(
         ({ offset }) => {
           underWay--
           this.ledger.acknowledged(value, offset)
@@ -160,14 +169,14 @@ export class Load {
 
   #startConsumer(): void {
     const name = `c${++this.#names}`
-    this.#workers.push(new Worker(name, this.#connect(), this.ledger, this.#options.random))
+    this.#workers.push(new Worker(name, this.topic, this.#connect(), this.ledger, this.#options.random))
   }
 
   async #untilDrained(timeout: number): Promise<void> {
     let seen = ''
     const drained = async () => {
       try {
-        const { partitions } = await this.admin.describeGroup(TOPIC, GROUP)
+        const { partitions } = await this.admin.describeGroup(this.topic, GROUP)
         seen = partitions.map(({ lag }) => lag).join(', ')
         return partitions.length === this.partitions && partitions.every(({ lag }) => lag === 0)
       } catch (error) {
@@ -180,7 +189,7 @@ export class Load {
 
   async #readAll(partition: number): Promise<{ offset: number; value: Value }[]> {
     const read: { offset: number; value: Value }[] = []
-    const reader = new Reader<Value>(this.#connect(), TOPIC, { partition, from: 0 })
+    const reader = new Reader<Value>(this.#connect(), this.topic, { partition, from: 0 })
     for await (const { offset, value } of reader) read.push({ offset, value })
     return read
   }
@@ -195,7 +204,7 @@ class Worker {
 
   constructor(name: string, connection: ReturnType<typeof connect>, ledger: Ledger, random: () => number) {
     this.#connection = connection
-    this.#consumer = new Consumer<Value>(connection, TOPIC, { group: GROUP, lease: LEASE })
+    this.#consumer = new Consumer<Value>(connection, topic, { group: GROUP, lease: LEASE })
     this.#running = this.#consumer.run(
       async (message) => {
         const { partition, offset, value, signal } = message
