@@ -14,7 +14,16 @@ import { describeCluster } from './support/servers.js'
 
 const SESSION = 2_000
 const CLIENT = 'the-t0ken-of-a-client-0123456789'
-const PEER_PATHS = ['fetch', 'snapshot', 'batches', 'update', 'report', 'command', 'hand-over', 'append']
+const PEER_PATHS = [
+  'fetch',
+  'readSnapshot',
+  'readBatches',
+  'update',
+  'report',
+  'command',
+  'handOver',
+  'append',
+]
 
 describeCluster(
   'three brokers and three ZooKeeper servers, all of them processes',

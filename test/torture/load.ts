@@ -202,7 +202,13 @@ class Worker {
   readonly #connection: { close(): Promise<void> }
   #abandoned = false
 
-  constructor(name: string, connection: ReturnType<typeof connect>, ledger: Ledger, random: () => number) {
+  constructor(
+    name: string,
+    topic: string,
+    connection: ReturnType<typeof connect>,
+    ledger: Ledger,
+    random: () => number,
+  ) {
     this.#connection = connection
     this.#consumer = new Consumer<Value>(connection, topic, { group: GROUP, lease: LEASE })
     this.#running = this.#consumer.run(

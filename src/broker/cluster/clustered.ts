@@ -27,6 +27,7 @@ import { GroupWatches } from './group-watches.js'
 import { peerService } from './peers.js'
 import { Reports } from './reports.js'
 import { ClusterSession } from './session.js'
+import { watchSilence } from './silence.js'
 
 /** A broker's part in a cluster. */
 export interface ClusterOptions {
@@ -335,21 +336,19 @@ export class Clustered implements Standing {
 
   /** A disk that is silent for half a session's time: others shall take over before anybody waits for longer. */
   #watchStorage(): void {
-    const { timers } = this.#parts.runtime
-    const limit = this.#parts.coordination.session.timeout / 2
+    const { host, runtime, coordination } = this.#parts
+    const limit = coordination.session.timeout / 2
     if (!Number.isFinite(limit)) return
-    const look = () => {
-      if (this.#ending.signal.aborted) return
-      const silent = this.#parts.host.committer.waiting
-      if (silent <= limit) return void timers.setTimeout(look, limit / 4)
-      this.#parts.fail(
-        new PortalError(
-          'STORAGE_FAILED',
-          `The disk has not answered for ${Math.round(silent)} ms, more than half of the session's time: this broker stops, so that others go on.`,
+    watchSilence(
+      { runtime, limit, waiting: () => host.committer.waiting, ending: this.#ending.signal },
+      (silent) =>
+        this.#parts.fail(
+          new PortalError(
+            'STORAGE_FAILED',
+            `The disk has not answered for ${Math.round(silent)} ms, more than half of the session's time: this broker stops, so that others go on.`,
+          ),
         ),
-      )
-    }
-    timers.setTimeout(look, limit / 4)
+    )
   }
 
   // Sessions ------------------------------------------------------------------------------------------------------------
