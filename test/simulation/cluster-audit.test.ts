@@ -1,7 +1,12 @@
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { encodeDocument } from '../../src/coordination/document-codec.js'
-import { type PartitionDocument, paths, type ReplicaName } from '../../src/coordination/documents.js'
+import {
+  type PartitionDocument,
+  paths,
+  type ReplicaName,
+  type TopicDocument,
+} from '../../src/coordination/documents.js'
 import type { StoredEntry } from '../../src/core/entry.js'
 import { encodeBody } from '../../src/core/entry-codec.js'
 import type { Write } from '../../src/storage/storage.js'
@@ -110,34 +115,49 @@ function entry(index: number, epoch: number): StoredEntry {
 }
 
 describe('the audit of a cluster', () => {
-  it('knows an entry for committed once all replicas in sync have fsynced it', async () => {
+  it('takes for committed what was shown, once all replicas in sync have fsynced it', async () => {
     const scene = await Scene.make()
     scene.append(NAMES, [0, 1])
-    scene.sync('a', 'b')
+    scene.sync(...NAMES)
     expect(scene.committed).toBe(0)
-    scene.sync('c')
+    scene.shows(1, 1)
     expect(scene.committed).toBe(1)
     scene.append(['a', 'b'], [1, 1])
     scene.sync('a', 'b')
-    expect(scene.committed).toBe(1)
     await scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })
-    expect(scene.committed).toBe(2)
     scene.shows(1, 2)
+    expect(scene.committed).toBe(2)
+  })
+
+  it('lets a replica join that lacks what was on all disks and nobody was shown', async () => {
+    const scene = await Scene.make()
+    await scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })
+    scene.append(['a', 'b'], [0, 1])
+    scene.sync('a', 'b')
+    await scene.document({ epoch: 1, leader: 'a', inSync: NAMES })
+    scene.sync('c')
+    await scene.document({ epoch: 2, leader: 'c', inSync: ['b', 'c'] })
+    scene.write(['b'], [{ type: 'truncate', log: LOG, from: 0 }])
+    scene.append(['b', 'c'], [0, 2])
+    scene.sync('b', 'c')
+    scene.shows(2, 1)
+    expect(scene.committed).toBe(1)
   })
 
   it('lets a deposed leader write on, and a follower truncate what was not committed', async () => {
     const scene = await Scene.make()
     scene.append(NAMES, [0, 1])
     scene.sync(...NAMES)
+    scene.shows(1, 1)
     await scene.document({ epoch: 2, leader: 'b', inSync: ['b', 'c'] })
     scene.append(['b', 'c'], [1, 2])
     scene.sync('b', 'c')
+    scene.shows(2, 2)
     scene.append(['a'], [1, 1], [2, 1])
     scene.write(['a'], [{ type: 'truncate', log: LOG, from: 1 }])
     scene.append(['a'], [1, 2])
     scene.sync('a')
     await scene.document({ epoch: 2, leader: 'b', inSync: NAMES })
-    expect(scene.committed).toBe(2)
     expect(scene.audit.unequal()).toBeUndefined()
     scene.audit.check()
   })
@@ -149,14 +169,16 @@ describe('the audit of a cluster', () => {
     expect(() => scene.shows(1, 1)).toThrow('[3]')
   })
 
-  it('finds a high watermark that goes back', async () => {
+  it('finds a deposed leader that shows more than the next one did', async () => {
     const scene = await Scene.make()
-    scene.append(NAMES, [0, 1], [1, 1])
+    scene.append(NAMES, [0, 1], [1, 1], [2, 1])
     scene.sync(...NAMES)
-    scene.shows(1, 2)
-    // Nothing is said.
-    scene.shows(2, 0)
-    expect(() => scene.shows(2, 1)).toThrow('[7]')
+    scene.shows(1, 3)
+    await scene.document({ epoch: 2, leader: 'b', inSync: NAMES })
+    scene.append(NAMES, [3, 2], [4, 2])
+    scene.sync(...NAMES)
+    scene.shows(2, 4)
+    expect(() => scene.shows(1, 5)).toThrow('[7]')
   })
 
   it('finds a new leader that lacks what was committed', async () => {
@@ -165,7 +187,7 @@ describe('the audit of a cluster', () => {
     scene.append(['a', 'b'], [1, 1])
     scene.sync(...NAMES)
     await scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })
-    expect(scene.committed).toBe(2)
+    scene.shows(1, 2)
     await expect(scene.document({ epoch: 2, leader: 'c', inSync: ['c', 'b'] })).rejects.toThrow('[8]')
   })
 
@@ -173,6 +195,7 @@ describe('the audit of a cluster', () => {
     const scene = await Scene.make()
     scene.append(NAMES, [0, 1], [1, 1])
     scene.sync(...NAMES)
+    scene.shows(1, 2)
     await scene.document({ epoch: 2, leader: 'b', inSync: NAMES })
     expect(() => scene.write(['b'], [{ type: 'truncate', log: LOG, from: 1 }])).toThrow('[6]')
     expect(() => scene.append(['b'], [1, 2])).toThrow('[4]')
@@ -183,6 +206,7 @@ describe('the audit of a cluster', () => {
     await scene.document({ epoch: 1, leader: 'a', inSync: ['a'] })
     scene.append(['a'], [0, 1])
     scene.sync('a')
+    scene.shows(1, 1)
     await expect(scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })).rejects.toThrow('[8]')
   })
 
@@ -210,7 +234,7 @@ describe('the audit of a cluster', () => {
     scene.append(NAMES, [0, 1])
     // An fsync that did nothing.
     for (const name of NAMES) scene.watchers.get(name)!.synced!()
-    expect(scene.committed).toBe(1)
+    scene.shows(1, 1)
     scene.disks.get('a')!.losePower()
     expect(() => scene.watchers.get('a')!.restarted()).toThrow('[3]')
   })
@@ -223,6 +247,18 @@ describe('the audit of a cluster', () => {
 
   it('finds a document that is gone without a tombstone', async () => {
     const scene = await Scene.make()
+    const config = {
+      replicas: 3,
+      minInSync: 2,
+      maxMessageBytes: 1,
+      retention: { after: 0 },
+      dedupe: { window: 0, ids: 0 },
+    }
+    const topic: TopicDocument = { id: 'topic', name: 'orders', createdAt: 0, partitions: 1, config }
+    const data = encodeDocument(topic, { writer: 'w', nonce: 'n' })
+    scene.ensemble.write((nodes) =>
+      nodes.create(paths.topic('orders'), { data, owner: undefined, sequential: false }),
+    )
     scene.ensemble.write((nodes) => nodes.delete(paths.partition('topic', 0), undefined))
     scene.scheduler.after(0, () => {})
     await expect(scene.scheduler.step()).rejects.toThrow('[11]')

@@ -38,8 +38,9 @@ interface EarlySnapshot {
 }
 
 /**
- * Watches all disks of a cluster and its documents, and knows by itself what is committed: an entry that every replica in sync has
- * fsynced is there for good, since whoever leads next is one of them. What is committed goes into the ledger; what anyone is shown must be.
+ * Watches all disks of a cluster and its documents, and knows by itself what may be committed: what every replica in sync has fsynced. Once
+ * anyone is shown that it is, by a high watermark or by an answer that rests on it, it is there for good, and goes into the ledger; what was
+ * not on all those disks must not be shown.
  */
 export class ClusterAudit {
   readonly ledger: ClusterLedger
@@ -54,6 +55,8 @@ export class ClusterAudit {
   readonly #offered = new Set<string>()
   /** `log epoch` -> the lowest and the highest high watermark that were shown. */
   readonly #shown = new Map<string, Map<number, { low: number; high: number }>>()
+  /** By log and index: what at some time all replicas in sync had, and nobody was shown to be committed yet. */
+  readonly #possible = new Map<string, StoredEntry[]>()
   /** `log epoch` -> the index of its first entry. */
   readonly #beginnings = new Map<string, number>()
   #early: EarlySnapshot[] = []
@@ -66,8 +69,10 @@ export class ClusterAudit {
     readonly maxDeliveries: (group: string) => number
   }) {
     this.#trace = options.trace
-    this.ledger = new ClusterLedger(options, (log, index, epoch) => this.#holders(log, index, epoch), {
+    this.ledger = new ClusterLedger(options, {
+      holders: (log, index, epoch) => this.#holders(log, index, epoch),
       minInSync: (log) => this.documents.minInSync(log),
+      reveal: (log, is) => this.#reveal(log, is, 'a client was shown'),
     })
     this.documents = new DocumentAudit(options.ensemble, options.trace, {
       changed: (log, document, before) => this.#documentChanged(log, document, before),
@@ -202,24 +207,49 @@ export class ClusterAudit {
 
   // What is committed --------------------------------------------------------------------------------------------------
 
-  /** Moves on what is committed, as far as all replicas in sync have it. */
+  /** Notes what all replicas in sync have by now: their leader may say that it is committed. Whether it does, others show. */
   #advance(log: string): void {
     const document = this.documents.partitions.get(log)
     if (!document || document.inSync.length === 0 || this.documents.isGone(topicOf(log))) return
     const replicas = document.inSync.map((name) => this.#replicaOf(name, log))
-    const audit = this.ledger.audit(log)
-    const before = audit.entries.length
-    for (;;) {
-      const index = audit.entries.length
+    const possible = this.#possible.get(log) ?? []
+    this.#possible.set(log, possible)
+    for (let index = this.#committed(log).length; ; index++) {
       const epoch = replicas.find((replica) => replica?.epochs[index] !== undefined)?.epochs[index]
-      if (epoch === undefined) break
-      if (!replicas.every((replica) => replica?.holds(index, epoch))) break
-      audit.append(this.#entries.get(`${log} ${index} ${epoch}`)!)
+      if (epoch === undefined || !replicas.every((replica) => replica?.holds(index, epoch))) break
+      const before = possible[index]?.epoch
+      if (before !== undefined && before >= epoch) continue
+      // What was there before was never said to be committed, and is lost with all that followed it.
+      possible.length = Math.min(possible.length, index)
+      possible[index] = this.#entries.get(`${log} ${index} ${epoch}`)!
+    }
+  }
+
+  /** Somebody was shown that all below `end` is committed: so it is, for good. */
+  #commit(log: string, end: number, who: string): void {
+    if (this.documents.isGone(topicOf(log))) return
+    const audit = this.ledger.audit(log)
+    const possible = this.#possible.get(log) ?? []
+    if (audit.entries.length >= end) return
+    while (audit.entries.length < end) {
+      const entry = possible[audit.entries.length]
+      check(
+        entry !== undefined,
+        () =>
+          `[3] ${who}: ${log} is committed below ${end}, but ${audit.entries.length} was never on all disks in sync`,
+      )
+      audit.append(entry!)
       this.ledger.entries++
     }
-    if (audit.entries.length > before)
-      this.#trace.line(`committed: ${brief(log)} below ${audit.entries.length}`)
+    this.#trace.line(`committed: ${brief(log)} below ${end}`)
     this.#settleSnapshots()
+  }
+
+  /** Commits up to the first entry that may be, and of which this is so: somebody was shown what rests on it. */
+  #reveal(log: string, is: (entry: StoredEntry) => boolean, who: string): void {
+    const possible = this.#possible.get(log) ?? []
+    for (let index = this.#committed(log).length; index < possible.length; index++)
+      if (is(possible[index]!)) return this.#commit(log, index + 1, who)
   }
 
   #documentChanged(log: string, document: PartitionDocument, before: PartitionDocument | undefined): void {
@@ -295,11 +325,7 @@ export class ClusterAudit {
       }
       const { highWatermark } = result
       this.#showed(log, epoch, highWatermark)
-      const end = this.#committed(log).length
-      check(
-        highWatermark <= end,
-        () => `[3] ${broker} shows ${log} as committed below ${highWatermark}, and it is below ${end}`,
-      )
+      this.#commit(log, highWatermark, broker)
     }
   }
 
@@ -330,6 +356,7 @@ export class ClusterAudit {
   unequal(): string | undefined {
     for (const [log, document] of this.documents.partitions) {
       const { leader, replicas, inSync, target } = document
+      this.#advance(log)
       if (!leader) return `${log} has no leader`
       if (target) return `${log} is still being moved`
       if (inSync.length < replicas.length) return `of ${log} not all replicas are in sync`
@@ -339,7 +366,7 @@ export class ClusterAudit {
         if (replica?.durable !== leading?.durable)
           return `${name.broker} has ${log} below ${replica?.durable}, the leader ${leader.broker} below ${leading?.durable}`
       }
-      if ((leading?.durable ?? 0) !== this.#committed(log).length) return `${log} is not all committed`
+      this.#commit(log, leading?.durable ?? 0, 'all replicas are in sync and equal')
     }
     for (const database of this.#databases) {
       if (database.isWiped) continue
@@ -370,6 +397,7 @@ export class ClusterAudit {
       )
     }
     this.ledger.checkPromises()
+    this.ledger.checkDeaths()
   }
 
   /** What is gone was trimmed. */

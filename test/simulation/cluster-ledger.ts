@@ -1,14 +1,25 @@
+import { crc32 } from 'node:zlib'
+import type { StoredEntry } from '../../src/core/entry.js'
+import type { SettleItem } from '../../src/core/entry-body.js'
+import { decodeBody } from '../../src/core/entry-codec.js'
+import { offsetsOf } from '../unit/queue-model/rig.js'
+import { tokenName } from './group-audit.js'
 import { Ledger, type Promised } from './ledger.js'
 import type { LogAudit } from './log-audit.js'
 import { check } from './violation.js'
 
-/** How many disks have, or had before they were wiped, an entry safely. */
-type Holders = (log: string, index: number, epoch: number) => number
+/** What the ledger asks of the audit of the disks. */
+interface Disks {
+  /** How many disks have, or had before they were wiped, an entry safely. */
+  holders(log: string, index: number, epoch: number): number
+  minInSync(log: string): number
+  /** Somebody was shown what rests on the first entry for which this is so: it is committed, with all before it. */
+  reveal(log: string, is: (entry: StoredEntry) => boolean): void
+}
 
-/** The ledger of a cluster: its logs are what is committed. */
+/** The ledger of a cluster: its logs are what is known to be committed. */
 export class ClusterLedger extends Ledger {
-  readonly #holders: Holders
-  readonly #minInSync: (log: string) => number
+  readonly #disks: Disks
 
   constructor(
     options: {
@@ -16,36 +27,92 @@ export class ClusterLedger extends Ledger {
       readonly latestTime: () => number
       readonly maxDeliveries: (group: string) => number
     },
-    holders: Holders,
-    { minInSync }: { readonly minInSync: (log: string) => number },
+    disks: Disks,
   ) {
     super(options.now, options.maxDeliveries)
     this.latest = options.latestTime
-    this.#holders = holders
-    this.#minInSync = minInSync
+    this.#disks = disks
   }
 
   /** Deleted topics promise nothing any more. */
   override promise(promised: Promised): void {
-    if (this.isBuried(promised.log)) return
+    const { log } = promised
+    if (this.isBuried(log)) return
+    if (promised.type === 'stored') this.shown(log, promised.offset)
+    else {
+      const { group, token, offset } = promised
+      if (!this.audit(log).groups.get(group)?.ended.has(`${token} ${offset}`))
+        this.#disks.reveal(log, (entry) => settles(entry, promised))
+    }
     super.promise(promised)
+  }
+
+  override shown(log: string, offset: number): void {
+    if (this.isBuried(log) || this.audit(log).values[offset] !== undefined) return
+    this.#disks.reveal(log, (entry) => holds(entry, offset))
+  }
+
+  override isLeased(log: string, token: string): boolean {
+    if (this.isBuried(log)) return true
+    const [epoch, index] = token.split('/').map(Number)
+    if (!super.isLeased(log, token))
+      this.#disks.reveal(log, (entry) => entry.epoch === epoch && entry.index === index)
+    return super.isLeased(log, token)
   }
 
   /** Somebody's send was acknowledged: it is on as many disks as it was promised (invariant 3). */
   override sent(log: string, offset: number): void {
     if (this.isBuried(log)) return
-    const { entries } = this.audit(log)
-    const entry = entries.find(({ baseOffset, count }) => baseOffset <= offset && offset < baseOffset + count)
-    const holders = entry ? this.#holders(log, entry.index, entry.epoch) : 0
-    const least = this.#minInSync(log)
+    const entry = this.audit(log).entries.find((one) => holds(one, offset))
+    const holders = entry ? this.#disks.holders(log, entry.index, entry.epoch) : 0
+    const least = this.#disks.minInSync(log)
     check(
       holders >= least,
       () => `[3] ${log} ${offset} was acknowledged and is on ${holders} disks, not on ${least}`,
     )
   }
 
+  /** Of two logs one is known further than the other: only at the end can they be compared. */
+  override deaths(): { readonly died: number; readonly buried: number; readonly copied: number } {
+    return { died: Number.POSITIVE_INFINITY, buried: 0, copied: Number.POSITIVE_INFINITY }
+  }
+
+  /** Nothing is called dead that is not in the dead-letter topic, and nothing is there that did not die, or twice (invariant 23). */
+  checkDeaths(): void {
+    const keys = new Set(
+      [...this.logs.values()].flatMap(({ deaths }) => [...deaths.copied.keys(), ...deaths.buried.keys()]),
+    )
+    for (const key of keys) {
+      const { died, buried, copied } = super.deaths(key)
+      check(
+        buried <= copied && copied <= died,
+        () =>
+          `[23] ${key} died ${died} times, has ${copied} dead letters, and was settled as dead ${buried} times`,
+      )
+    }
+  }
+
   /** Leaders of other partitions are elsewhere, and know nothing of these consumers. */
   protected override *partitionsOf(log: string): Generator<LogAudit> {
     yield this.audit(log)
   }
+}
+
+function holds({ baseOffset, count }: StoredEntry, offset: number): boolean {
+  return baseOffset <= offset && offset < baseOffset + count
+}
+
+function settles(
+  entry: StoredEntry,
+  { group, token, offset }: { readonly group: string; readonly token: string; readonly offset: number },
+): boolean {
+  if (entry.kind !== 'settle') return false
+  const body = decodeBody(entry, crc32)
+  const isIt = (item: SettleItem) =>
+    item.group === group &&
+    item.change.type !== 'extended' &&
+    item.lease !== undefined &&
+    tokenName(item.lease) === token &&
+    offsetsOf(item.ranges).includes(offset)
+  return body.kind === 'settle' && body.items.some(isIt)
 }

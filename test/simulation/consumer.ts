@@ -88,7 +88,7 @@ export async function runConsumer(
       for (const offset of offsetsOf(ranges)) {
         world.count('delivered', 1)
         auditor.promise({ type: 'stored', log, offset, value: view.valueText(offset - baseOffset) })
-        const written = auditor.leases.has(`${log} ${token}`)
+        const written = auditor.isLeased(log, token)
         check(written, () => `[10] ${log} ${offset} was delivered under ${token}, which is not in the log`)
       }
     }

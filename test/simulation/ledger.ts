@@ -72,6 +72,14 @@ export class Ledger implements Surroundings {
     if (!this.#buried.has(topicId)) this.names.set(topicId, name)
   }
 
+  /** Somebody was told of the message at this offset. */
+  shown(_log: string, _offset: number): void {}
+
+  /** Whether this lease was ever written. */
+  isLeased(log: string, token: string): boolean {
+    return this.leases.has(`${log} ${token}`)
+  }
+
   /** A send was acknowledged as stored at this offset. */
   sent(_log: string, _offset: number): void {}
 

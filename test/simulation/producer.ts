@@ -112,6 +112,7 @@ export async function runProducer(
           )
           continue
         }
+        world.auditor.shown(log, offset)
         const id = world.auditor.audit(log).ids[offset]
         check(
           id !== undefined && id === ids[at],
