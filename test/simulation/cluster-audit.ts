@@ -114,7 +114,12 @@ export class ClusterAudit {
       }
     }
     for (const write of writes) {
-      if (write.type === 'snapshot') this.#early.push({ database, log: write.log, index: write.header.index })
+      if (write.type !== 'snapshot') continue
+      const { index, pages } = write.header
+      this.#trace.line(
+        `${database.name} log ${brief(write.log)} snapshot to ${index}, pages ${pages.join(' ')}`,
+      )
+      this.#early.push({ database, log: write.log, index })
     }
     for (const log of new Set(writes.flatMap((write) => ('log' in write ? [write.log] : [])))) {
       database.replicas.get(log)?.checkWhole()
@@ -167,7 +172,8 @@ export class ClusterAudit {
     if (known === undefined) {
       this.#entries.set(key, entry)
       if (!isLeader && !this.#offered.has(key)) this.#unclaimed.set(key, database.name)
-      if (kind === 'epoch') this.#beginnings.set(`${log} ${epoch}`, index)
+      const beginning = `${log} ${epoch}`
+      if (!this.#beginnings.has(beginning)) this.#beginnings.set(beginning, index)
     } else {
       check(isSameEntry(known, entry), () => `[1, 5] ${database.name} writes another entry ${key}`)
     }
@@ -384,7 +390,9 @@ export class ClusterAudit {
     for (const [log, document] of this.documents.partitions) {
       for (const name of document.replicas) {
         const database = this.#databaseOf(name)!
-        this.#compare(`${database.name}: ${log}`, log, recovered(database.disk.view, log))
+        // Something may have been written since all was equal.
+        const end = this.#committed(log).length
+        this.#compare(`${database.name}: ${log}`, log, recovered(database.disk.view, log, end))
         this.#checkTrims(database, log)
       }
     }
@@ -442,13 +450,13 @@ function isIn(list: readonly ReplicaName[], { storage }: Database): boolean {
   return list.some((name) => name.storage === storage)
 }
 
-function recovered(view: MemoryDatabase, log: string): PartitionState {
+function recovered(view: MemoryDatabase, log: string, end: number): PartitionState {
   const stored = view.readSnapshot(log)
   const state = stored
     ? decodeSnapshot(stored.header.payload, stored.pages, crc32).state
     : new PartitionState()
-  for (const entry of view.read(log, { from: state.nextIndex, maxBytes: Number.POSITIVE_INFINITY }))
-    state.apply(entry, decodeBody(entry, crc32))
+  const range = { from: state.nextIndex, to: end, maxBytes: Number.POSITIVE_INFINITY }
+  for (const entry of view.read(log, range)) state.apply(entry, decodeBody(entry, crc32))
   return state
 }
 

@@ -91,7 +91,10 @@ export class Disk {
     try {
       this.#view.apply(writes)
     } catch (error) {
-      throw new Violation(`The storage was given writes that do not fit: ${(error as Error).message}`)
+      const kinds = writes.map(({ type }) => type).join(', ')
+      throw new Violation(
+        `The storage was given writes that do not fit (${kinds}): ${(error as Error).message}`,
+      )
     }
     this.#written.push(writes)
     if (this.#rotten.size > 0) this.#forgetRot()
