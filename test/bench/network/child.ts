@@ -24,13 +24,14 @@ const ROLES = {
     const broker = await createBroker({ directory, id, transport, coordination: zookeeper(coordination) })
     return broker.url!
   },
-  /** Makes a topic of one partition, and waits until all of its replicas are in sync; says who leads it. */
+  /** Makes a topic of one partition, and waits until all of its replicas are in sync; says who leads it, and where. */
   async replicatedTopic(url: Address, topic: string, replicas: number) {
     const admin = new Admin(connect(url))
     await admin.createTopic(topic, { replicas, minInSync: Math.ceil((replicas + 1) / 2) })
     for (;;) {
       const [partition] = (await admin.describeTopic(topic)).partitions
-      if (partition?.leader && partition.inSync.length === replicas) return partition.leader.id
+      if (partition?.leader?.url && partition.inSync.length === replicas)
+        return { id: partition.leader.id, url: partition.leader.url }
       await pause(50)
     }
   },

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { beside, type Figure, type Row } from '../figure.js'
 import { APPEND, rawAppend, rawAppendTimes } from '../support/baselines.js'
-import { withCluster } from '../support/cluster.js'
+import { type BenchCluster, withCluster } from '../support/cluster.js'
 import { median, quantile } from '../support/statistics.js'
 
 /** What a replicated figure is compared with: the same client and brokers, and nobody to wait for. */
@@ -12,19 +12,20 @@ const SESSION = 6_000
 
 /** One producer, three replicas, each acknowledgement after the fsync of all in sync; in turns with a topic of one replica. */
 export const replicatedRow: Row = ({ directory, quick }) =>
-  withCluster(directory, async ({ client, urls }) => {
+  withCluster(directory, async (cluster) => {
+    const { client } = cluster
     const count = quick ? 200_000 : 1_000_000
-    await client.play('replicatedTopic', urls, 'three', 3)
-    await client.play('replicatedTopic', urls, 'one', 1)
-    const rate = async (topic: string, messages: number) =>
+    const three = await makeTopic(cluster, 'three', 3)
+    const one = await makeTopic(cluster, 'one', 1)
+    const rate = async ({ topic, urls }: BenchTopic, messages: number) =>
       (messages / (await client.play('publish', urls, topic, messages))) * 1_000
-    await rate('one', count / 4)
-    await rate('three', count / 4)
+    await rate(one, count / 4)
+    await rate(three, count / 4)
     const [append, alone, replicated]: number[][] = [[], [], []]
     for (let round = 0; round < (quick ? 3 : 5); round++) {
       append!.push(rawAppend(directory, count))
-      alone!.push(await rate('one', count))
-      replicated!.push(await rate('three', count))
+      alone!.push(await rate(one, count))
+      replicated!.push(await rate(three, count))
     }
     const value = median(replicated!)
     return [
@@ -40,14 +41,17 @@ export const replicatedRow: Row = ({ directory, quick }) =>
 
 /** One send at a time, and from send to hand at 1,000 a second. */
 export const replicatedLatencyRow: Row = ({ directory, quick }) =>
-  withCluster(directory, async ({ client, urls }) => {
-    await client.play('replicatedTopic', urls, 'lone', 3)
-    await client.play('replicatedTopic', urls, 'end', 3)
-    await client.play('replicatedTopic', urls, 'one', 1)
+  withCluster(directory, async (cluster) => {
+    const { client } = cluster
+    const [lonely, end, one] = [
+      await makeTopic(cluster, 'lone', 3),
+      await makeTopic(cluster, 'end', 3),
+      await makeTopic(cluster, 'one', 1),
+    ]
     const syncs = rawAppendTimes(directory, 1_000)
-    const alone = await client.play('lone', urls, quick ? 1_000 : 5_000, 'one')
-    const lone = await client.play('lone', urls, quick ? 1_000 : 5_000)
-    const through = await client.play('endToEnd', urls, quick ? 4 : 15)
+    const alone = await client.play('lone', one.urls, quick ? 1_000 : 5_000, 'one')
+    const lone = await client.play('lone', lonely.urls, quick ? 1_000 : 5_000)
+    const through = await client.play('endToEnd', end.urls, quick ? 4 : 15)
     syncs.push(...rawAppendTimes(directory, 1_000))
     const figure = (what: string, values: readonly number[], q: number, below: number): Figure => {
       const value = quantile(values, q)
@@ -83,8 +87,9 @@ export const failoverRow: Row = async ({ directory, quick }) => {
 
 /** The longest time without an answer (ms). */
 function failover(directory: string): Promise<number> {
-  return withCluster(directory, async ({ brokers, client, urls }) => {
-    const leader = await client.play('replicatedTopic', urls, 'topic', 3)
+  return withCluster(directory, async (cluster) => {
+    const { brokers, client } = cluster
+    const { leader, urls } = await makeTopic(cluster, 'topic', 3)
     await client.play('watchStart', urls, 'topic')
     await pause(1_000)
     brokers.get(leader)!.end()
@@ -93,4 +98,20 @@ function failover(directory: string): Promise<number> {
     if (failed > 0) throw new Error(`${failed} sends failed.`)
     return longest
   })
+}
+
+interface BenchTopic {
+  readonly topic: string
+  readonly leader: string
+  /** Of all brokers, its leader first: whoever comes elsewhere is passed on, which is another thing to measure. */
+  readonly urls: readonly string[]
+}
+
+async function makeTopic(
+  { client, urls }: BenchCluster,
+  topic: string,
+  replicas: number,
+): Promise<BenchTopic> {
+  const { id, url } = await client.play('replicatedTopic', urls, topic, replicas)
+  return { topic, leader: id, urls: [url, ...urls.filter((other) => other !== url)] }
 }
