@@ -1,4 +1,4 @@
-import { isPortalError, PortalError } from '../../../src/core/errors.js'
+import { PortalError } from '../../../src/core/errors.js'
 import type {
   BrokerAddress,
   BrokerService,
@@ -370,8 +370,4 @@ export function disconnected(id: string): PortalError {
 
 export function notLeader(id: string): PortalError {
   return new PortalError('NOT_LEADER', `Broker ${id} does not lead it.`)
-}
-
-export function codeOf(error: unknown): string | undefined {
-  return isPortalError(error) ? error.code : undefined
 }
