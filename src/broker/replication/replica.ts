@@ -316,6 +316,9 @@ export class Replica {
     this.#committed = Math.max(this.#committed, led.leading.committedIndex)
     this.#topic.removePartition(led.partition)
     led.partition.close(error)
+    // Who waits here waits in vain.
+    if (this.#topic.partitions.length === 0)
+      for (const dispatcher of this.#topic.dispatchers.values()) dispatcher.failAll(error)
   }
 
   async #stopFollowing(error: PortalError): Promise<void> {
