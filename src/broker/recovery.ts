@@ -33,7 +33,8 @@ export async function recover(
     if (entries.length === 0) break
     for (const entry of entries) state.apply(entry, decodeBody(entry, crc32))
   }
-  const strayPages = snapshot?.strayPages ?? []
+  // A crash may have come before the very first header: its pages are there, and nobody names them.
+  const strayPages = snapshot?.strayPages ?? (await storage.pageIds(log))
   for (const id of strayPages) book.nextId = Math.max(book.nextId, id + 1)
   return { state, book, strayPages, logStart }
 }

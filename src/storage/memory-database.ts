@@ -72,6 +72,10 @@ export class MemoryDatabase {
     }
   }
 
+  pageIds(name: string): number[] {
+    return [...(this.#logs.get(name)?.pages.keys() ?? [])].sort((a, b) => a - b)
+  }
+
   readMeta(prefix: string): Map<string, Uint8Array> {
     const found = new Map<string, Uint8Array>()
     for (const [key, value] of this.#meta) if (key.startsWith(prefix)) found.set(key, value)

@@ -44,6 +44,9 @@ export function memoryStorage(options: MemoryStorageOptions = {}): Storage {
       pages.forEach((page, at) => verifySeal(log, `page ${header.pages[at]}`, page, crc32))
       return snapshot
     },
+    async pageIds(log) {
+      return open().pageIds(log)
+    },
     async readMeta(prefix) {
       return open().readMeta(prefix)
     },

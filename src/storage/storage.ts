@@ -36,6 +36,9 @@ export interface Storage {
   /** The last published snapshot of `log` with all pages that its header names; undefined if there is none. */
   readSnapshot(log: string): Promise<StoredSnapshot | undefined>
 
+  /** The ids of all pages of `log`, named by a published snapshot or not, rising: ids are used once. */
+  pageIds(log: string): Promise<number[]>
+
   /** All values of `meta` whose key starts with `prefix`. */
   readMeta(prefix: string): Promise<Map<string, Uint8Array>>
 

@@ -173,6 +173,11 @@ class Handle implements Storage {
     return this.#disk.view.readSnapshot(log)
   }
 
+  async pageIds(log: string): Promise<number[]> {
+    await this.#turn()
+    return this.#disk.view.pageIds(log)
+  }
+
   async readMeta(prefix: string): Promise<Map<string, Uint8Array>> {
     await this.#turn()
     return this.#disk.view.readMeta(prefix)

@@ -45,6 +45,15 @@ export const snapshotCases: readonly StorageConformanceCase[] = [
     },
   ),
 
+  storageCase('pages are told also of a log that has no snapshot yet', async (storage) => {
+    equal(await storage.pageIds('a'), [], 'before')
+    await storage.commit([page(3), page(1)], durable)
+    equal(await storage.readSnapshot('a'), undefined, 'no header')
+    equal(await storage.pageIds('a'), [1, 3], 'the pages')
+    await storage.commit([snapshot(9, [1])], durable)
+    equal(await storage.pageIds('a'), [1, 3], 'named or not')
+  }),
+
   storageCase('a snapshot without pages, and one of a thousand', async (storage) => {
     await storage.commit([snapshot(1, [])], durable)
     equal((await storage.readSnapshot('a'))?.pages, [], 'none')

@@ -51,6 +51,7 @@ export type ReadRequest =
       readonly messagesOnly: boolean
     }
   | { readonly id: number; readonly type: 'snapshot'; readonly log: string }
+  | { readonly id: number; readonly type: 'page-ids'; readonly log: string }
   | { readonly id: number; readonly type: 'meta'; readonly prefix: string }
 
 export interface ReadReply {

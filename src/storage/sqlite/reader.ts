@@ -32,6 +32,7 @@ export class Reader {
   readonly #hidden: Statement
   readonly #header: Statement
   readonly #pages: Statement
+  readonly #pageIds: Statement
   readonly #meta: Statement
 
   constructor(db: Database, checksums: RowChecksums, crc32: Crc32) {
@@ -53,6 +54,7 @@ export class Reader {
     this.#header = db
       .prepare('SELECT idx, epoch, crc, pages, payload FROM snapshot_headers WHERE log = ?')
       .raw()
+    this.#pageIds = db.prepare('SELECT page FROM pages WHERE log = ? ORDER BY page').pluck()
     this.#pages = db.prepare('SELECT page, crc, payload FROM pages WHERE log = ? ORDER BY page').raw()
     this.#meta = db.prepare('SELECT name, crc, value FROM meta WHERE name >= ? ORDER BY name').raw()
   }
@@ -66,6 +68,8 @@ export class Reader {
           return this.read(request)
         case 'snapshot':
           return this.readSnapshot(request.log)
+        case 'page-ids':
+          return this.pageIds(request.log)
         case 'meta':
           return this.readMeta(request.prefix)
       }
@@ -100,6 +104,11 @@ export class Reader {
       throw damage(log, `what follows entry ${last}`, error)
     }
     return packEntries(rows)
+  }
+
+  pageIds(log: string): number[] {
+    const id = this.#logId.get(log) as number | undefined
+    return id === undefined ? [] : (this.#pageIds.all(id) as number[])
   }
 
   readSnapshot(log: string): StoredSnapshot | undefined {

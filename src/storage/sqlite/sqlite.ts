@@ -102,6 +102,10 @@ class TwoThreadStorage implements SqliteStorage {
     return (await this.#read({ type: 'snapshot', log })) as StoredSnapshot | undefined
   }
 
+  async pageIds(log: string): Promise<number[]> {
+    return (await this.#read({ type: 'page-ids', log })) as number[]
+  }
+
   async readMeta(prefix: string): Promise<Map<string, Uint8Array>> {
     return (await this.#read({ type: 'meta', prefix })) as Map<string, Uint8Array>
   }

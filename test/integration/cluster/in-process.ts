@@ -140,6 +140,7 @@ function keptOpen(storage: Storage): Storage {
     logs: () => storage.logs(),
     read: (...args) => storage.read(...args),
     readSnapshot: (log) => storage.readSnapshot(log),
+    pageIds: (log) => storage.pageIds(log),
     readMeta: (prefix) => storage.readMeta(prefix),
     space: () => storage.space(),
     onFailure: (listener) => storage.onFailure(listener),
