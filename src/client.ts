@@ -9,6 +9,7 @@ import { fetchSend, webPack } from './transport/http/client/fetch-send.js'
 export {
   Admin,
   type CreateTopicOptions,
+  type ElectUncleanOptions,
   type ExplainOptions,
   type SeekOptions,
 } from './client/admin.js'
@@ -37,6 +38,7 @@ export {
   PortalError,
   type PortalErrorOptions,
 } from './core/errors.js'
+export type * from './protocol/cluster.js'
 export type { ClientSide, Connection, Logger, Servable } from './protocol/connection.js'
 export type * from './protocol/groups.js'
 export type * from './protocol/metrics.js'

@@ -2,7 +2,10 @@ import type { CoordinationStore } from '../coordination/coordination.js'
 import type { ReplicaName } from '../coordination/documents.js'
 import { LockService } from '../coordination/lock.js'
 import { Metadata } from '../coordination/metadata.js'
-import type { PortalError } from '../core/errors.js'
+import { PortalError } from '../core/errors.js'
+import type { ClusterDescription, PartitionPlacement } from '../protocol/cluster.js'
+import type { MetricFamily } from '../protocol/metrics.js'
+import type { CommandResponse } from '../protocol/peer-service.js'
 import type { BrokerService } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
 import type { Storage } from '../storage/storage.js'
@@ -51,6 +54,41 @@ export class Alone implements Standing {
 
   /** Nobody else has it. */
   damaged(): void {}
+
+  describe(): Partial<ClusterDescription> {
+    return {}
+  }
+
+  describePlacement(name: string | undefined): readonly PartitionPlacement[] {
+    const leader = this.#self.broker
+    return this.#parts.hosting.topics
+      .filter((topic) => name === undefined || topic.name === name)
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .flatMap((topic) =>
+        topic.partitions.map(({ partition, epoch }) => ({
+          topic: topic.name,
+          partition,
+          leader,
+          epoch,
+          replicas: [leader],
+          inSync: [leader],
+          minInSync: 1,
+        })),
+      )
+  }
+
+  command(): Promise<CommandResponse> {
+    return Promise.reject(
+      new PortalError(
+        'UNSUPPORTED',
+        'This broker is alone: there is no cluster to change. Brokers become one with `createBroker({ coordination })` or `portal-mq serve --zookeeper`.',
+      ),
+    )
+  }
+
+  metrics(): readonly MetricFamily[] {
+    return []
+  }
 
   async open(): Promise<void> {
     const { runtime, hosting } = this.#parts

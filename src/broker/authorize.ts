@@ -1,5 +1,6 @@
+import type { ClusterDescription } from '../protocol/cluster.js'
 import type { AskedGroupSettings } from '../protocol/groups.js'
-import type { Authorize, BrokerService, CallOptions, ClusterDescription } from '../protocol/service.js'
+import type { Authorize, BrokerService, CallOptions } from '../protocol/service.js'
 import type { TopicSummary } from '../protocol/topics.js'
 
 type Request<M extends keyof BrokerService> = Parameters<BrokerService[M]>[0]
@@ -52,6 +53,8 @@ function checksBy(nameOf: (topicId: string) => string | undefined): Checks {
   const described = (may: Authorize, request: { readonly name: string }) =>
     mayAny(may, ['admin', 'consume', 'produce'], request.name)
   const locks = (may: Authorize, request: { readonly name: string }) => may('lock', request.name)
+  // No topic has this name: only who may administer all of them fits.
+  const everything = (may: Authorize) => may('admin', '*')
   const nothing = () => {}
   return {
     produce: (may, request: Request<'produce'>) => {
@@ -93,6 +96,8 @@ function checksBy(nameOf: (topicId: string) => string | undefined): Checks {
     explain: consumer,
     // Clients ask for it to find a broker that answers; what is not theirs is left out.
     describeCluster: nothing,
+    describePlacement: everything,
+    changeCluster: everything,
     metrics: nothing,
     checkReady: nothing,
     acquireLock: locks,

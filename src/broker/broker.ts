@@ -164,6 +164,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       get clusterId() {
         return clusterId()
       },
+      standing: () => this.#standing,
       storage,
       commits,
       refusal: () => this.#maintenance.refusal(),

@@ -5,6 +5,7 @@ import { ReceiveStreams } from '../routing/receive-streams.js'
 import { diagnostics } from '../runtime/diagnostics.js'
 import type { Storage } from '../storage/storage.js'
 import { authorizing } from './authorize.js'
+import { clusterCalls } from './cluster-calls.js'
 import { receive, settle } from './consume-service.js'
 import type { GroupAdmin } from './group-admin.js'
 import { collectMetrics } from './metrics/collect.js'
@@ -13,9 +14,11 @@ import { watchProduce } from './metrics/watch-produce.js'
 import { produce } from './produce-service.js'
 import { findCommittedOffset, read } from './read-service.js'
 import { refusingCopies } from './receive-copies.js'
+import type { Standing } from './standing.js'
 import type { AdminHost, TopicAdmin } from './topic-admin.js'
 
 export interface ServiceHost extends AdminHost {
+  readonly standing: () => Pick<Standing, 'describe' | 'describePlacement' | 'command' | 'metrics'>
   readonly clusterId: string
   readonly storage: Storage
   readonly commits: CommitStatistics
@@ -95,8 +98,13 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
       topics: hosting.topics.length,
       partitions: hosting.topics.reduce((sum, topic) => sum + topic.document.partitions, 0),
       storage: await host.storage.space(),
+      ...host.standing().describe(),
     }),
-    metrics: async () => collectMetrics(hosting, host.commits, host.storage),
+    ...clusterCalls(host),
+    metrics: async () => [
+      ...(await collectMetrics(hosting, host.commits, host.storage)),
+      ...host.standing().metrics(),
+    ],
     checkReady: async () => {
       const refusal = host.refusal()
       if (refusal) throw refusal

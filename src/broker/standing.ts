@@ -1,7 +1,9 @@
 import type { LockService } from '../coordination/lock.js'
 import type { Metadata } from '../coordination/metadata.js'
 import type { PortalError } from '../core/errors.js'
-import type { PeerService } from '../protocol/peer-service.js'
+import type { ClusterDescription, PartitionPlacement } from '../protocol/cluster.js'
+import type { MetricFamily } from '../protocol/metrics.js'
+import type { ClusterCommand, CommandResponse, PeerService } from '../protocol/peer-service.js'
 import type { BrokerService } from '../protocol/service.js'
 import type { Estate } from './estate.js'
 import type { AppendElsewhere } from './hosting.js'
@@ -22,6 +24,13 @@ export interface Standing {
   route(own: BrokerService): BrokerService
   /** A log that is led here cannot be read: others shall lead it, and repair it. */
   damaged(log: string, error: PortalError): void
+  /** What there is to say of the cluster besides what every broker says of itself. */
+  describe(): Partial<ClusterDescription>
+  /** `ledOnly`: of the partitions alone that this broker leads. */
+  describePlacement(topic: string | undefined, ledOnly: boolean): readonly PartitionPlacement[]
+  /** Has the controller do what an administrator asks. UNSUPPORTED where there is none. */
+  command(command: ClusterCommand, signal: AbortSignal | undefined): Promise<CommandResponse>
+  metrics(): readonly MetricFamily[]
   /** Before it can be reached: recovers what it has. */
   open(): Promise<void>
   /** It is reached at `url`: takes its place. */

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { isPortalError } from '../index.js'
+import { clusterCommand } from './cluster/command.js'
 import { consume } from './consume.js'
 import { demoCommands } from './demo/command.js'
 import { groupCommand } from './groups.js'
@@ -44,6 +45,7 @@ function buildProgram(exit: (code: number) => void): Command {
   program.addCommand(consumeCommand())
   program.addCommand(topicCommand())
   program.addCommand(groupCommand())
+  program.addCommand(clusterCommand())
   for (const command of program.commands) inherit(command)
   return program
 }

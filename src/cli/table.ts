@@ -1,20 +1,26 @@
 import { InvalidArgumentError } from 'commander'
 
 /** Prints rows under headings; numbers to the right. */
-export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
+export function table(headings: readonly string[], rows: Rows): void {
+  process.stdout.write(`${tableLines(headings, rows).join('\n')}\n`)
+}
+
+type Rows = readonly (readonly (string | number)[])[]
+
+export function tableLines(headings: readonly string[], rows: Rows): string[] {
   const cells = [
     headings,
     ...rows.map((row) => row.map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en') : cell))),
   ]
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
-  for (const [at, row] of cells.entries()) {
+  const lines = cells.map((row) => {
     const line = row.map((cell, column) => {
       const isNumber = typeof (rows[0] ?? [])[column] === 'number'
       return isNumber ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)
     })
-    process.stdout.write(`${line.join('  ').trimEnd()}\n`)
-    if (at === 0 && rows.length === 0) process.stdout.write('(none)\n')
-  }
+    return line.join('  ').trimEnd()
+  })
+  return rows.length === 0 ? [...lines, '(none)'] : lines
 }
 
 export function byteCount(bytes: number): string {

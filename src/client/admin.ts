@@ -1,7 +1,14 @@
-import { checkGroupName, checkTopicName } from '../core/names.js'
+import { checkGroupName, checkName, checkTopicName } from '../core/names.js'
+import type {
+  ClusterChange,
+  ClusterDescription,
+  ClusterMoves,
+  PartitionPlacement,
+  UncleanElection,
+} from '../protocol/cluster.js'
 import type { ClientSide, Connection } from '../protocol/connection.js'
 import type { GroupDescription, GroupPatch, GroupSummary } from '../protocol/groups.js'
-import type { ClusterDescription, Explanation, Position, RemoteService } from '../protocol/service.js'
+import type { Explanation, Position, RemoteService } from '../protocol/service.js'
 import type { TopicConfig, TopicDescription, TopicPatch, TopicSummary } from '../protocol/topics.js'
 import { clientSideOf, closedReason } from './client-side.js'
 import { type GroupOptions, resolveGroupOptions } from './consumer/options.js'
@@ -40,6 +47,11 @@ export interface CreateTopicOptions {
 export interface SeekOptions {
   /** An offset (of every partition), the time of appending, or an end of the log. */
   readonly to: number | Date | 'earliest' | 'latest'
+}
+
+export interface ElectUncleanOptions {
+  /** The id of the broker that shall lead. @default the first replica that lives */
+  readonly broker?: string | undefined
 }
 
 export interface ExplainOptions {
@@ -176,9 +188,70 @@ export class Admin {
     return this.#service.explain({ ...named(topic, group), partition, offset })
   }
 
-  /** The brokers, and how much they hold: that is undefined for who may not administer all topics. */
+  /** The brokers, the controller, and how much there is: the latter for who may administer all topics. */
   async describeCluster(): Promise<ClusterDescription> {
     return this.#service.describeCluster()
+  }
+
+  /** Where the partitions of a topic (or of all) are: leader, epoch, replicas, those in sync, and how far behind each is. */
+  async describePlacement(topic?: string): Promise<readonly PartitionPlacement[]> {
+    if (topic !== undefined) checkTopicName(topic)
+    return this.#service.describePlacement({ topic })
+  }
+
+  /**
+   * Spreads replicas and leaders evenly over the brokers that live, a few partitions at a time: one that was added takes its share. It goes on by
+   * itself; called again, it says how much is left. UNSUPPORTED from a broker that is alone, as all that follows.
+   */
+  async rebalanceCluster(): Promise<ClusterMoves> {
+    return this.#move({ type: 'rebalance' })
+  }
+
+  /**
+   * Moves all replicas off a broker, a few at a time, and lets no new ones come to it, so that it can be taken away. Goes on as `rebalanceCluster`
+   * does. INVALID_ARGUMENT if the cluster has no broker of this id.
+   */
+  async drainBroker(id: string): Promise<ClusterMoves> {
+    return this.#move({ type: 'drain', broker: brokerId(id) })
+  }
+
+  /** Lets replicas come to a broker again. `rebalanceCluster` then gives it its share. */
+  async undrainBroker(id: string): Promise<ClusterMoves> {
+    return this.#move({ type: 'undrain', broker: brokerId(id) })
+  }
+
+  /**
+   * Strikes a broker off the list that will never come back: deleted topics need not wait for it any more. INVALID_ARGUMENT while it lives, or
+   * partitions are on it: drain it first.
+   */
+  async forgetBroker(id: string): Promise<void> {
+    await this.#service.changeCluster({ type: 'forget', broker: brokerId(id) })
+  }
+
+  /**
+   * Lets a replica lead a partition although it may lack acknowledged messages, which are then lost: for when all that had them are gone for good.
+   * If somebody has them all, that one is elected, and nothing is lost. NOT_ENOUGH_REPLICAS if no replica lives, or the leader is well.
+   */
+  async electUnclean(
+    topic: string,
+    partition: number,
+    options: ElectUncleanOptions = {},
+  ): Promise<UncleanElection> {
+    checkTopicName(topic)
+    numberOption('partition', partition, 0)
+    checkOptionNames('electUnclean', options, ['broker'])
+    const broker = options.broker === undefined ? undefined : brokerId(options.broker)
+    return (await this.#service.changeCluster({
+      type: 'elect-unclean',
+      topic,
+      partition,
+      broker,
+    })) as UncleanElection
+  }
+
+  async #move(change: ClusterChange): Promise<ClusterMoves> {
+    const { moves = 0 } = await this.#service.changeCluster(change)
+    return { moves }
   }
 
   get #service(): RemoteService {
@@ -201,6 +274,10 @@ function named(topic: string, group: string): { topic: string; group: string } {
   checkTopicName(topic)
   checkGroupName(group)
   return { topic, group }
+}
+
+function brokerId(id: string): string {
+  return checkName('broker id', id)
 }
 
 function checkNested(name: string, value: unknown, known: readonly string[]): void {

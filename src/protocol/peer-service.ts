@@ -178,12 +178,15 @@ export type ClusterCommand =
   /** All replicas leave the broker, a few at a time, and no new ones come to it. */
   | { readonly type: 'drain'; readonly broker: string }
   | { readonly type: 'undrain'; readonly broker: string }
+  /** A broker that will not come back is struck off the list; it must be away, and no partition on it. */
+  | { readonly type: 'forget'; readonly broker: string }
   /** A replica that may lack acknowledged messages leads. `broker`: which one; undefined: the first that lives. */
   | ({ readonly type: 'electUnclean'; readonly broker?: string | undefined } & PartitionName)
 
 export type CommandResponse =
   /** `moves`: how many partitions are to move now. It goes on by itself; asking again tells how many are left. */
   | { readonly type: 'planned'; readonly moves: number }
+  | { readonly type: 'forgotten' }
   /** `lost`: the in-sync replicas that may have held more than the new leader; empty if the election was a clean one. */
   | {
       readonly type: 'elected'

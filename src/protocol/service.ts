@@ -1,4 +1,5 @@
 import type { PortalError } from '../core/errors.js'
+import type { ClusterChange, ClusterChanged, ClusterDescription, PartitionPlacement } from './cluster.js'
 import type {
   AskedGroupSettings,
   GroupDescription,
@@ -84,6 +85,16 @@ export interface BrokerService {
 
   /** Which brokers there are, for everybody; how much they hold, for who may administer all topics. */
   describeCluster(call?: CallOptions): Promise<ClusterDescription>
+  /** Where the partitions of one topic or all are, and how far their replicas; asks their leaders. In the order of topics and partitions. */
+  describePlacement(
+    request: { readonly topic?: string | undefined },
+    call?: CallOptions,
+  ): Promise<readonly PartitionPlacement[]>
+  /**
+   * Has the controller do what an administrator asks. INVALID_ARGUMENT: there is no such broker, or it cannot be forgotten; NOT_ENOUGH_REPLICAS:
+   * nobody can be elected, or the leader is well; UNSUPPORTED: the broker is alone.
+   */
+  changeCluster(request: ClusterChange, call?: CallOptions): Promise<ClusterChanged>
   /** What is counted and measured, as Prometheus names it. At most some thousand samples, however many topics there are. */
   metrics(call?: CallOptions): Promise<readonly MetricFamily[]>
   /** Resolves if messages can be stored now. Otherwise it rejects with why not: CLOSED, STORAGE_FULL, STORAGE_FAILED. */
@@ -360,15 +371,6 @@ export interface Explanation {
   readonly reason: string
   /** When that changes by itself, if it does. */
   readonly until?: Date | undefined
-}
-
-export interface ClusterDescription {
-  readonly clusterId: string
-  readonly brokers: readonly { readonly id: string; readonly url: string | undefined }[]
-  /** How many. This and what follows: undefined for callers that may not administer all topics. */
-  readonly topics?: number | undefined
-  readonly partitions?: number | undefined
-  readonly storage?: { readonly usedBytes: number; readonly freeBytes: number } | undefined
 }
 
 export interface AcquireLockRequest {

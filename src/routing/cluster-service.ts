@@ -48,7 +48,7 @@ export function clusterService(options: ClusterServiceOptions): BrokerService {
       return gathering.describeGroup(request, call)
     },
     explain: (request, call) => explain(asking, own, routes, request, call),
-    describeCluster: async (call) => ({ ...(await own.describeCluster(call)), brokers: routes.brokers() }),
+    describePlacement: (request, call) => gathering.describePlacement(request, call),
     acquireLock: (request, call) => locks.acquire(request, call),
     renewLock: (request, call) => locks.renew(request, call),
     releaseLock: (request, call) => locks.release(request, call),

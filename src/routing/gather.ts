@@ -1,3 +1,4 @@
+import type { PartitionPlacement } from '../protocol/cluster.js'
 import type { GroupDescription, GroupSummary } from '../protocol/groups.js'
 import type { BrokerService, CallOptions, GroupName } from '../protocol/service.js'
 import type { PartitionDescription, TopicDescription } from '../protocol/topics.js'
@@ -71,6 +72,26 @@ export class Gathering {
     return own.map((group) => ({ ...group, lag: lagOf(group.name) }))
   }
 
+  /** Where partitions are, by the cluster's documents; how far their replicas are, by their leaders. */
+  async describePlacement(
+    request: { readonly topic?: string | undefined },
+    call: CallOptions | undefined,
+  ): Promise<readonly PartitionPlacement[]> {
+    const own = await this.#self.service.describePlacement(request, { signal: call?.signal })
+    const wanted = new Set(own.map(({ leader }) => leader))
+    const leaders = this.#routes.brokers().flatMap((address) => {
+      return wanted.has(address.id) ? (this.#leaders.broker(address, false) ?? []) : []
+    })
+    const others = await this.#askAll(leaders, undefined, call, (service, options) =>
+      service.describePlacement(request, options),
+    )
+    const led = new Map(others.flat().map((one) => [`${one.topic}/${one.partition}`, one]))
+    return own.map((known) => {
+      const heard = led.get(`${known.topic}/${known.partition}`)
+      return heard && heard.epoch >= known.epoch ? heard : known
+    })
+  }
+
   /** The answers of the topic's other leaders, of those that answer in time. */
   async #ask<T>(
     topicId: string | undefined,
@@ -78,6 +99,15 @@ export class Gathering {
     ask: (service: BrokerService, call: CallOptions) => Promise<T>,
   ): Promise<T[]> {
     const leaders = topicId === undefined ? [] : this.#leaders.ofTopic(topicId).leaders
+    return this.#askAll(leaders, topicId, call, ask)
+  }
+
+  async #askAll<T>(
+    leaders: readonly Leader[],
+    topicId: string | undefined,
+    call: CallOptions | undefined,
+    ask: (service: BrokerService, call: CallOptions) => Promise<T>,
+  ): Promise<T[]> {
     const { timers } = this.#leaders.runtime
     const ends = { timeout: PATIENCE, signal: call?.signal }
     const answers = await Promise.all(

@@ -149,6 +149,8 @@ function connectTo(place: Place | undefined, address: string, passage = asGiven)
     deleteGroup: unary('deleteGroup'),
     explain: unary('explain'),
     describeCluster: bare('describeCluster'),
+    describePlacement: unary('describePlacement'),
+    changeCluster: unary('changeCluster'),
     metrics: bare('metrics'),
     checkReady: bare('checkReady'),
     acquireLock: unary('acquireLock'),

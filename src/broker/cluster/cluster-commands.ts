@@ -1,5 +1,5 @@
 import type { DocumentStore } from '../../coordination/document-store.js'
-import { brokerKind, paths } from '../../coordination/documents.js'
+import { brokerKind, type PartitionDocument, paths } from '../../coordination/documents.js'
 import type { Office } from '../../coordination/election.js'
 import { PortalError } from '../../core/errors.js'
 import { electLeader, electUncleanLeader } from '../../core/placement/elect-leader.js'
@@ -29,6 +29,8 @@ export async function carryOut(command: ClusterCommand, parts: CommandParts): Pr
     case 'undrain':
       await setDrained(parts, command.broker, undefined)
       return planned(parts)
+    case 'forget':
+      return forget(parts, command.broker)
     case 'electUnclean':
       return electUnclean(parts, command)
   }
@@ -48,11 +50,33 @@ async function setDrained(
     return current.drained === drained ? undefined : { ...current, drained }
   })
   if (change) return state.brokers.adopt(broker, change)
+  throw noSuchBroker(state, broker)
+}
+
+/** Its node goes as it was looked at: a broker that comes back at the same moment makes it anew, or stays. */
+async function forget({ documents, state }: CommandParts, broker: string): Promise<CommandResponse> {
+  const known = await documents.read(brokerKind, paths.broker(broker))
+  if (!known) throw noSuchBroker(state, broker)
+  const lives = state.view.has(broker) || state.members.known.has(broker)
+  if (lives) throw refused(`The broker ${broker} lives: stop it first, if it is to go for good.`)
+  const held = [...state.partitions.values()].filter(({ document }) => names(document, broker)).length
+  if (held > 0)
+    throw refused(`${held} partitions are still on the broker ${broker}: drain it, and wait for that.`)
+  if (await documents.remove(paths.broker(broker), known.version)) return { type: 'forgotten' }
+  throw refused(`The broker ${broker} has just come back: stop it first, if it is to go for good.`)
+}
+
+function names({ replicas, target = [], inSync }: PartitionDocument, broker: string): boolean {
+  return [...replicas, ...target, ...inSync].some((replica) => replica.broker === broker)
+}
+
+function noSuchBroker(state: ClusterState, broker: string): PortalError {
   const known = [...state.brokers.known.keys()].join(', ')
-  throw new PortalError(
-    'INVALID_ARGUMENT',
-    `There is no broker ${broker} in this cluster: there are ${known}.`,
-  )
+  return refused(`There is no broker ${broker} in this cluster: there are ${known}.`)
+}
+
+function refused(message: string): PortalError {
+  return new PortalError('INVALID_ARGUMENT', message)
 }
 
 /** A clean election is made if there can be one, and a leader that is well is left alone. */

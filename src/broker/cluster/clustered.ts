@@ -8,7 +8,14 @@ import { isSameReplica } from '../../coordination/partition-change.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
 import { ENTRY_VERSION } from '../../core/entry.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
-import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
+import type { ClusterDescription, PartitionPlacement } from '../../protocol/cluster.js'
+import type { MetricFamily } from '../../protocol/metrics.js'
+import type {
+  ClusterCommand,
+  CommandResponse,
+  Incarnation,
+  PeerService,
+} from '../../protocol/peer-service.js'
 import type { BrokerService } from '../../protocol/service.js'
 import { clusterService } from '../../routing/cluster-service.js'
 import { type Runtime, randomId } from '../../runtime/runtime.js'
@@ -23,6 +30,9 @@ import type { Standing } from '../standing.js'
 import { BrokerRoutes } from './broker-routes.js'
 import { Catalog } from './catalog.js'
 import { ClusterEstate } from './cluster-estate.js'
+import { type ClusterCounts, clusterFamilies } from './cluster-metrics.js'
+import { ClusterView } from './cluster-view.js'
+import { commandController } from './command-controller.js'
 import type { ControllerSettings } from './controller-settings.js'
 import { GroupWatches } from './group-watches.js'
 import { peerService } from './peers.js'
@@ -81,6 +91,8 @@ export class Clustered implements Standing {
   readonly #ending = new AbortController()
   readonly #reports: Reports
   readonly #groups: GroupWatches
+  readonly #view: ClusterView
+  readonly #counts: ClusterCounts = { leaderships: 0, handOvers: 0, sessions: 0 }
   readonly #life: string
   readonly #peersByUrl = new Map<string, PeerService>()
   #identity: BrokerIdentity
@@ -103,6 +115,13 @@ export class Clustered implements Standing {
     // Every call that is passed on listens to the end.
     setMaxListeners(0, this.#ending.signal)
     this.#routes = new BrokerRoutes(this.#catalog, () => this.#members(), hosting)
+    this.#view = new ClusterView({
+      catalog: this.#catalog,
+      hosting,
+      members: () => this.#members(),
+      registered: () => this.#session?.registered ?? [],
+      replicas: () => this.#replicas,
+    })
     this.#reports = new Reports({
       runtime,
       cluster: () => this.clusterId,
@@ -184,6 +203,44 @@ export class Clustered implements Standing {
     return this.#everything
   }
 
+  describe(): Partial<ClusterDescription> {
+    const controller = this.#reports.controller
+    const isAlive = controller !== undefined && this.#members().has(controller.broker)
+    return {
+      brokers: this.#view.brokers(),
+      controller: isAlive ? { id: controller.broker, term: this.#catalog.term } : undefined,
+      coordination: { reachable: this.#session?.holds() ?? false },
+    }
+  }
+
+  describePlacement(topic: string | undefined, ledOnly: boolean): readonly PartitionPlacement[] {
+    return this.#view.partitions(topic, ledOnly)
+  }
+
+  command(command: ClusterCommand, signal: AbortSignal | undefined): Promise<CommandResponse> {
+    const { timers, clock } = this.#parts.runtime
+    return commandController(command, {
+      timers,
+      clock,
+      signal,
+      sender: () => ({ cluster: this.clusterId, from: this.#incarnation() }),
+      own: () => this.#live().controller,
+      controller: () => this.#controllerPeer(),
+    })
+  }
+
+  metrics(): readonly MetricFamily[] {
+    const session = this.#session
+    return clusterFamilies({
+      view: this.#view,
+      replicas: this.#replicas,
+      counts: this.#counts,
+      isController: session?.controller.term !== undefined && !session.isLost,
+      term: this.#catalog.term,
+      isReachable: session?.holds() ?? false,
+    })
+  }
+
   async open(): Promise<void> {
     const { storage, runtime, host, hosting, cluster } = this.#parts
     const self = { broker: this.#identity.brokerId, storage: this.#identity.storageId }
@@ -201,7 +258,10 @@ export class Clustered implements Standing {
       entryVersion: () => Math.min(this.#versions.entry, ENTRY_VERSION),
       sessionHolds: () => this.#session?.holds() ?? false,
       readGroups: (topicId) => this.metadata.listGroups(topicId),
-      leads: (topic) => this.#groups.watch(topic),
+      leads: (topic) => {
+        this.#counts.leaderships++
+        this.#groups.watch(topic)
+      },
       changeDocument: async (known, change) => {
         const { metadata } = this
         const changed = await metadata.casPartition(known.topicId, known.partition, change, known)
@@ -302,6 +362,7 @@ export class Clustered implements Standing {
     const replica = this.#replicas?.find(topicId, partition)
     if (!replica) throw new PortalError('NOT_LEADER', `Partition ${topicId}/${partition} is not led here.`)
     const document = await replica.handOver(epoch, to)
+    this.#counts.handOvers++
     this.#learn(document)
     this.#reports.add(document)
     // The next leader need not wait for the controller.
@@ -385,6 +446,7 @@ export class Clustered implements Standing {
     })
     this.#identity = { ...this.#identity, generation: identity.generation }
     this.#session = session
+    this.#counts.sessions++
     this.#membersChanged([...session.members.keys()])
     return session
   }

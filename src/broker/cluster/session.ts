@@ -147,6 +147,11 @@ export class ClusterSession {
     )
   }
 
+  /** Every broker that ever was and is not forgotten. */
+  get registered(): readonly BrokerDocument[] {
+    return [...this.#brokers.known.values()].map(({ document }) => document)
+  }
+
   get isLost(): boolean {
     return this.store.session.lost.aborted
   }

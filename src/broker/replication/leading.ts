@@ -136,6 +136,19 @@ export class Leading implements Commitment {
     return from
   }
 
+  /** The index that the next entry gets. */
+  get end(): number {
+    return this.#led.next()
+  }
+
+  /** How far the others are: the index that each asks for next; -1: it was not heard in this epoch. */
+  positions(): { readonly broker: string; readonly position: number }[] {
+    return this.#others(this.#document).map((replica) => ({
+      broker: replica.broker,
+      position: this.#progress(replica)?.position ?? -1,
+    }))
+  }
+
   cut(group: CommitGroup, next: () => number): Cut {
     return new ReplicatedCut(group, this, next)
   }

@@ -245,6 +245,10 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
     explain: ({ partition, offset, ...name }, call) =>
       ask('GET', `${group(name)}/explain${toQuery({ partition, offset })}`, undefined, call),
     describeCluster: (call) => ask('GET', '/cluster', undefined, call),
+    describePlacement: async (request, call) =>
+      (await ask<{ partitions: [] }>('GET', `/cluster/partitions${toQuery(request)}`, undefined, call))
+        .partitions,
+    changeCluster: ({ type, ...request }, call) => ask('POST', `/cluster/${type}`, request, call),
     metrics: async (call) =>
       (await ask<{ families: [] }>('GET', '/metrics?format=json', undefined, call)).families,
     checkReady: async (call) => {
@@ -272,11 +276,10 @@ function toText(at: Position): string | number {
   if ('offset' in at && Number.isSafeInteger(at.offset) && at.offset >= 0) return at.offset
   throw new PortalError(
     'INVALID_ARGUMENT',
-    `${JSON.stringify(at)} is no position: an offset is a whole number from 0, a time milliseconds since the Unix epoch.`,
+    `${JSON.stringify(at)} is no position: offsets are whole numbers from 0, times milliseconds.`,
   )
 }
 
-/** Of at least one value. */
 function toQuery(query: Query): string {
   return `?${new URLSearchParams(definedOnly(query) as Record<string, string>)}`
 }

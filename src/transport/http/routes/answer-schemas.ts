@@ -150,25 +150,90 @@ export const EXPLANATION = record(
   ['until'],
 )
 
-const STORAGE = record({
-  usedBytes: COUNT,
-  freeBytes: {
-    anyOf: [COUNT, { type: 'null' }],
-    description: 'null: nothing limits it, as in memory.',
-  },
-})
+const FLAG: Schema = { type: 'boolean' }
+const BROKERS: Schema = { type: 'array', items: { ...TEXT, description: 'The id of a broker.' } }
 
-/** How much there is, only those see who may administer all topics. */
+/** How much there is, and who decides, only those see who may administer all topics. */
 export const CLUSTER = record(
   {
     clusterId: TEXT,
-    brokers: { type: 'array', items: BROKER },
+    brokers: {
+      type: 'array',
+      items: record(
+        {
+          id: TEXT,
+          url: { ...TEXT, description: 'Missing: its own process reaches it, or it is away.' },
+          alive: { ...FLAG, description: 'Missing, as what follows: the broker is alone.' },
+          leaving: { ...FLAG, description: 'It is being stopped: what it leads goes to others.' },
+          drained: { ...FLAG, description: 'Its replicas go to others, and none come to it.' },
+          rack: TEXT,
+          generation: { ...COUNT, description: 'Its starts and sessions, counted.' },
+          leaders: { ...COUNT, description: 'Partitions that it leads.' },
+          replicas: { ...COUNT, description: 'Partitions that it has a replica of, or gets one.' },
+        },
+        ['url', 'alive', 'leaving', 'drained', 'rack', 'generation', 'leaders', 'replicas'],
+      ),
+    },
     topics: COUNT,
     partitions: COUNT,
-    storage: STORAGE,
+    storage: record({
+      usedBytes: COUNT,
+      freeBytes: {
+        anyOf: [COUNT, { type: 'null' }],
+        description: 'null: nothing limits it, as in memory.',
+      },
+    }),
+    controller: {
+      ...record({ id: TEXT, term: COUNT }),
+      description: 'The broker that decides. Missing: none does now, or the broker is alone.',
+    },
+    coordination: record({
+      reachable: { ...FLAG, description: 'Whether the session of the broker that answers lives.' },
+    }),
   },
-  ['topics', 'partitions', 'storage'],
+  ['topics', 'partitions', 'storage', 'controller', 'coordination'],
 )
+
+export const PLACEMENT = record(
+  {
+    topic: TEXT,
+    partition: COUNT,
+    leader: { ...TEXT, description: 'Missing: nobody can lead it now.' },
+    epoch: COUNT,
+    replicas: { ...BROKERS, description: 'In the order of preference: the first leads when it can.' },
+    inSync: BROKERS,
+    target: { ...BROKERS, description: 'While it is moving: what `replicas` shall be.' },
+    minInSync: COUNT,
+    log: {
+      ...record({
+        end: { ...COUNT, description: 'The index of the next entry.' },
+        highWatermark: { ...COUNT, description: 'All entries below are committed.' },
+        followers: {
+          type: 'array',
+          items: record(
+            {
+              id: TEXT,
+              lag: { ...COUNT, description: 'Entries not confirmed. Missing: not heard in this epoch.' },
+            },
+            ['lag'],
+          ),
+        },
+      }),
+      description: 'Of its leader. Missing: that does not answer.',
+    },
+  },
+  ['leader', 'target', 'log'],
+)
+
+export const MOVES = record({
+  moves: { ...COUNT, description: 'Partitions that are still to move; asking again tells what is left.' },
+})
+
+export const ELECTED = record({
+  leader: TEXT,
+  epoch: COUNT,
+  lost: { ...BROKERS, description: 'Those that may have had more; empty: nothing was lost.' },
+})
 
 export const LOCK_GRANT = record({
   token: { ...COUNT, description: 'Higher than that of every holder before: a fencing token.' },

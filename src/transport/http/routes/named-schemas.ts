@@ -7,6 +7,7 @@ import {
   GROUP_IN_FORCE,
   GROUP_SUMMARY,
   JOINED,
+  PLACEMENT,
   RECEIVED,
   SENT,
   TOPIC,
@@ -28,5 +29,6 @@ export const NAMED_SCHEMAS: ReadonlyMap<Schema, string> = new Map([
   [JOINED, 'JoinedGroup'],
   [EXPLANATION, 'Explanation'],
   [CLUSTER, 'Cluster'],
+  [PLACEMENT, 'Placement'],
   [PROBLEM, 'Problem'],
 ])

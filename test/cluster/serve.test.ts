@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, onTestFinished, test } from 'vitest'
+import { connect } from '../../src/http.js'
+import { Admin, Producer } from '../../src/index.js'
+import { temporaryDirectory } from '../integration/support/broker.js'
+import { startServe } from '../integration/support/serve.js'
+import { bundleProgram } from '../support/bundle.js'
+import { describeCluster, sharedServer } from './support/servers.js'
+
+const SOON = { timeout: 60_000, interval: 200 }
+const quiet = { debug() {}, info() {}, warn() {}, error() {} }
+const run = promisify(execFile)
+
+describeCluster('serve --zookeeper', () => {
+  test('three commands make a cluster, which `cluster` shows and changes', async () => {
+    const program = await bundleProgram('src/cli/main.ts', 'cluster')
+    const root = await temporaryDirectory()
+    const zookeeper = `${await sharedServer()}/serve-${randomUUID()}`
+    const start = (name: string) =>
+      startServe(program, [
+        ...['--directory', join(root, name), '--zookeeper', zookeeper, '--rack', name],
+        ...['--session-timeout', '2000', '--replica-lag', '2000'],
+      ])
+    const served = await Promise.all(['a', 'b', 'c'].map(start))
+    const urls = served.map(({ url }) => url)
+    const cluster = async (...args: string[]) => {
+      const command = [program, 'cluster', ...args, '--url', urls.join(',')]
+      const { stdout } = await run(process.execPath, command)
+      return stdout
+    }
+    const remote = connect(urls, { logger: quiet })
+    onTestFinished(() => remote.close())
+    const admin = new Admin(remote)
+    await admin.createTopic('orders', { partitions: 3 })
+    await new Producer(remote).send('orders', 1)
+
+    const picture = JSON.parse(await cluster('--json'))
+    expect(picture.brokers.map(({ url }: { url: string }) => url).sort()).toEqual([...urls].sort())
+    expect(picture.placement).toHaveLength(3)
+    const table = await cluster()
+    expect(table).toMatch(/alive, controller/)
+    expect(table).toMatch(/orders {2}2 .* 3\/3 /)
+    for (const line of table.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
+
+    // One dies for good, another takes its place.
+    served[2]!.kill('SIGKILL')
+    const dead = picture.brokers.find(({ url }: { url: string }) => url === urls[2]).id as string
+    urls.pop()
+    await expect.poll(() => cluster(), SOON).toMatch(/AWAY/)
+    await expect(cluster('drain', dead)).rejects.toMatchObject({
+      stderr: expect.stringContaining('no other broker that lives can take them'),
+    })
+    urls.push((await start('d')).url)
+    expect(await cluster('drain', dead.slice(0, 8))).toContain('Nothing is on')
+    expect(await cluster('forget', dead)).toContain('is forgotten')
+    expect(await cluster()).not.toMatch(/AWAY/)
+    expect(await cluster('rebalance')).toContain('spread evenly')
+    await expect
+      .poll(async () => (await admin.describePlacement()).map(({ inSync }) => inSync.length), SOON)
+      .toEqual([3, 3, 3])
+  })
+})

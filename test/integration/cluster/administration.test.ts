@@ -1,0 +1,182 @@
+import { afterEach, expect, test } from 'vitest'
+import type { Broker } from '../../../src/broker/broker.js'
+import { Admin } from '../../../src/client/admin.js'
+import { Producer } from '../../../src/client/producer/producer.js'
+import { createBroker } from '../../../src/create-broker.js'
+import { SERVICE } from '../../../src/protocol/connection.js'
+import { InProcessCluster } from './in-process.js'
+
+let cluster: InProcessCluster | undefined
+afterEach(async () => {
+  await cluster?.close()
+  cluster = undefined
+})
+
+const SOON = { timeout: 20_000, interval: 20 }
+const FAST = { controller: { moveGrace: 500, stableFor: 200 } }
+
+async function start(names: readonly string[]) {
+  const opened = await InProcessCluster.open(names, FAST)
+  cluster = opened
+  const broker = (name: string): Broker => opened.brokers.get(name)!
+  const admin = (name: string) => new Admin(broker(name))
+  return { opened, broker, admin }
+}
+
+test('every broker tells the same of brokers, controller, partitions and replicas', async () => {
+  const { broker, admin } = await start(['a', 'b', 'c'])
+  await admin('a').createTopic('orders', { partitions: 4 })
+  const producer = new Producer(broker('b'))
+  for (let at = 0; at < 20; at++) await producer.send('orders', { at }, { key: String(at) })
+  const ids = ['a', 'b', 'c'].map((name) => broker(name).id).sort()
+  for (const name of ['a', 'b', 'c']) {
+    await expect
+      .poll(async () => {
+        const placement = await admin(name).describePlacement()
+        return placement.every(({ log }) => log?.followers.every(({ lag }) => lag === 0))
+      }, SOON)
+      .toBe(true)
+    const described = await admin(name).describeCluster()
+    expect(described.brokers.map(({ id }) => id)).toEqual(ids)
+    expect(described.controller).toEqual({
+      id: expect.stringMatching(ids.join('|')),
+      term: expect.any(Number),
+    })
+    expect(described.coordination).toEqual({ reachable: true })
+    for (const one of described.brokers)
+      expect(one).toMatchObject({ alive: true, leaving: false, drained: false, replicas: 4 })
+    expect(described.brokers.reduce((sum, { leaders = 0 }) => sum + leaders, 0)).toBe(4)
+    const placement = await admin(name).describePlacement('orders')
+    expect(placement.map(({ partition }) => partition)).toEqual([0, 1, 2, 3])
+    for (const { leader, replicas, inSync, minInSync, log } of placement) {
+      expect(ids).toContain(leader)
+      expect([...replicas].sort()).toEqual(ids)
+      expect([...inSync].sort()).toEqual(ids)
+      expect(minInSync).toBe(2)
+      expect(log!.highWatermark).toBe(log!.end)
+      expect(log!.followers.map(({ id }) => id).sort()).toEqual(ids.filter((id) => id !== leader))
+    }
+    const { partitions } = await admin(name).describeTopic('orders')
+    for (const { inSync } of partitions) expect([...inSync].sort()).toEqual(ids)
+  }
+})
+
+test('a broker that goes is away, and what it followed is under-replicated', async () => {
+  const { broker, admin } = await start(['a', 'b', 'c'])
+  await admin('a').createTopic('orders', { partitions: 3 })
+  await new Producer(broker('a')).send('orders', 1)
+  const gone = broker('c').id
+  await broker('c').close()
+  await expect
+    .poll(async () => (await admin('a').describeCluster()).brokers.find(({ id }) => id === gone), SOON)
+    .toMatchObject({ alive: false, url: undefined, leaders: 0, replicas: 3 })
+  await new Producer(broker('a')).send('orders', 2)
+  const value = async (name: string) => {
+    const families = await Promise.all(['a', 'b'].map((at) => metricsOf(broker(at))))
+    return families.reduce((sum, family) => sum + (family.get(name) ?? 0), 0)
+  }
+  await expect.poll(() => value('portal_mq_under_replicated_partitions'), SOON).toBe(3)
+  expect(await value('portal_mq_leader_partitions')).toBe(3)
+  expect(await value('portal_mq_replicas')).toBe(6)
+  expect(await value('portal_mq_cluster_controller')).toBe(1)
+  expect(await value('portal_mq_coordination_connected')).toBe(2)
+  expect(await value('portal_mq_cluster_brokers{state=away}')).toBe(2)
+  expect(await value('portal_mq_cluster_leaderless_partitions')).toBe(0)
+})
+
+test('a drained broker gives up all it has, by whichever broker is asked, and takes it again', async () => {
+  const { opened, broker, admin } = await start(['a', 'b', 'c'])
+  await admin('a').createTopic('orders', { partitions: 3, replicas: 2 })
+  await opened.start('d', FAST)
+  const of = async (name: string) =>
+    (await admin('d').describeCluster()).brokers.find(({ id }) => id === broker(name).id)!
+  for (const asked of ['a', 'b'])
+    expect(await admin(asked).drainBroker(broker('c').id)).toHaveProperty('moves')
+  await expect.poll(() => of('c'), SOON).toMatchObject({ drained: true, replicas: 0, leaders: 0 })
+  await expect.poll(async () => (await admin('c').drainBroker(broker('c').id)).moves, SOON).toBe(0)
+  await admin('d').undrainBroker(broker('c').id)
+  await expect.poll(async () => (await admin('d').rebalanceCluster()).moves, SOON).toBe(0)
+  await expect.poll(() => of('c'), SOON).toMatchObject({ drained: false })
+  expect((await of('c')).replicas).toBeGreaterThan(0)
+})
+
+test('a broker that is gone for good is forgotten, once nothing is on it', async () => {
+  const { opened, broker, admin } = await start(['a', 'b', 'c'])
+  await admin('a').createTopic('orders', { partitions: 2, replicas: 2 })
+  const gone = broker('c').id
+  await expect(admin('a').forgetBroker(gone)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('lives'),
+  })
+  await expect(admin('a').forgetBroker('nobody')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await admin('b').drainBroker(gone)
+  await expect
+    .poll(
+      async () => (await admin('a').describeCluster()).brokers.find(({ id }) => id === gone)?.replicas,
+      SOON,
+    )
+    .toBe(0)
+  await broker('c').close()
+  opened.brokers.delete('c')
+  await expect
+    .poll(
+      () =>
+        admin('b')
+          .forgetBroker(gone)
+          .then(
+            () => 'forgotten',
+            ({ message }) => message,
+          ),
+      SOON,
+    )
+    .toBe('forgotten')
+  await expect
+    .poll(async () => (await admin('a').describeCluster()).brokers.map(({ id }) => id), SOON)
+    .not.toContain(gone)
+})
+
+test('an election that may lose messages is made only while there is no leader', async () => {
+  const { broker, admin } = await start(['a', 'b'])
+  await admin('a').createTopic('orders', { replicas: 2, minInSync: 1 })
+  await new Producer(broker('a')).send('orders', 1)
+  await expect(admin('b').electUnclean('orders', 0)).rejects.toMatchObject({ code: 'NOT_ENOUGH_REPLICAS' })
+  await expect(admin('b').electUnclean('missing', 0)).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' })
+})
+
+test('a broker that is alone says so', async () => {
+  const broker = await createBroker({ directory: ':memory:' })
+  try {
+    const admin = new Admin(broker)
+    await admin.createTopic('orders', { partitions: 2 })
+    expect(await admin.describeCluster()).not.toHaveProperty('controller')
+    expect(await admin.describePlacement()).toMatchObject([
+      { topic: 'orders', partition: 0, leader: broker.id, inSync: [broker.id], minInSync: 1 },
+      { topic: 'orders', partition: 1 },
+    ])
+    for (const call of [
+      () => admin.rebalanceCluster(),
+      () => admin.drainBroker(broker.id),
+      () => admin.undrainBroker(broker.id),
+      () => admin.forgetBroker(broker.id),
+      () => admin.electUnclean('orders', 0),
+    ])
+      await expect(call()).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+        message: expect.stringContaining('alone'),
+      })
+  } finally {
+    await broker.close()
+  }
+})
+
+async function metricsOf(broker: Broker): Promise<Map<string, number>> {
+  const families = await broker[SERVICE].metrics()
+  return new Map(
+    families.flatMap(({ name, samples }) =>
+      samples.map(({ labels, value }) => {
+        const shown = Object.entries(labels).map(([key, text]) => `${key}=${text}`)
+        return [shown.length === 0 ? name : `${name}{${shown}}`, value] as const
+      }),
+    ),
+  )
+}
