@@ -45,6 +45,7 @@ describeCluster('the first build that replicates beside this one', () => {
 
   it.each(['old', 'young'] as const)(
     'when the %s build is killed the other one leads on, and it comes back',
+    LIMIT,
     async (killed) => {
       const cluster = await open(program, { a: builds.old, b: builds.young, c: builds[killed] })
       // Leaders of both builds, with followers of the other in sync: each of what follows is acknowledged by both.
