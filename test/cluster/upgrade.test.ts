@@ -23,7 +23,7 @@ describeCluster('the first build that replicates beside this one', () => {
   let program: string
   beforeAll(async () => {
     builds = await makeBuilds()
-    program = await bundleProgram('test/cluster/upgrade/broker.ts', 'upgrade-broker')
+    program = await bundleProgram('test/cluster/upgrade/child.ts', 'upgrade-broker')
   })
   afterAll(() => builds.remove())
 
