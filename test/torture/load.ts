@@ -222,21 +222,20 @@ class Worker {
         // Now and then longer than a lease lasts: `run` renews it.
         await new Promise((resolve) => setTimeout(resolve, chance < 0.002 ? LEASE * 1.5 : chance * 20))
         if (this.#abandoned) return over()
+        // The work is done: whoever gets the message from here on does not work on it beside this one.
+        over()
         try {
           if (chance > 0.97) {
-            over()
             await message.nack({ delay: 200 })
             return
           }
           await message.ack()
           ledger.acked(partition, offset)
         } catch (error) {
-          if (isPortalError(error, 'LEASE_LOST')) ledger.ackLost(partition, offset, error.message)
+          if (isPortalError(error, 'LEASE_LOST')) ledger.ackLost(partition, offset, `${error.message} ${error.cause ?? ''}`)
           else if (isPortalError(error, 'CLOSED', 'DISCONNECTED', 'TIMEOUT', 'ABORTED'))
             ledger.ackUndecided(partition, offset)
           else ledger.violate(`An ack of ${partition}/${offset} was rejected with ${String(error)}.`)
-        } finally {
-          over()
         }
       },
       { concurrency: 8 },
