@@ -232,7 +232,8 @@ class Worker {
           await message.ack()
           ledger.acked(partition, offset)
         } catch (error) {
-          if (isPortalError(error, 'LEASE_LOST')) ledger.ackLost(partition, offset, `${error.message} ${error.cause ?? ''}`)
+          if (isPortalError(error, 'LEASE_LOST'))
+            ledger.ackLost(partition, offset, `${error.message} ${error.cause ?? ''}`)
           else if (isPortalError(error, 'CLOSED', 'DISCONNECTED', 'TIMEOUT', 'ABORTED'))
             ledger.ackUndecided(partition, offset)
           else ledger.violate(`An ack of ${partition}/${offset} was rejected with ${String(error)}.`)

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { FIRST_VERSIONS, type Versions } from '../../coordination/cluster-versions.js'
 import type { CoordinationStore } from '../../coordination/coordination.js'
-import type { MemberDocument, ReplicaName } from '../../coordination/documents.js'
+import { type MemberDocument, paths, type ReplicaName } from '../../coordination/documents.js'
 import type { LockService } from '../../coordination/lock.js'
 import type { Metadata } from '../../coordination/metadata.js'
 import { isSameReplica } from '../../coordination/partition-change.js'
@@ -35,6 +35,7 @@ import { ClusterView } from './cluster-view.js'
 import { commandController } from './command-controller.js'
 import type { ControllerSettings } from './controller-settings.js'
 import { GroupWatches } from './group-watches.js'
+import { onceOpen } from './once-open.js'
 import { peerService } from './peers.js'
 import { Reports } from './reports.js'
 import { ClusterSession } from './session.js'
@@ -72,6 +73,8 @@ export interface ClusteredParts {
 
 /** How long a broker waits for the controller's first word (ms). */
 const FIRST_WORD = 60_000
+/** How long it waits, when it is started, to be told of all topics before it says of some that there are none (ms). */
+const TOLD_OF_TOPICS = 10_000
 /** How long it waits before it tries again to reach the coordination service (ms). */
 const RETRY = 500
 /** How long handing over leaderships may take when it leaves (ms). */
@@ -105,6 +108,8 @@ export class Clustered implements Standing {
   /** What the cluster may say and write, as far as this broker knows. */
   #versions = FIRST_VERSIONS
   #leaving = false
+  /** Whether it has been told of all topics since it was started. */
+  #isOpen = false
 
   constructor(parts: ClusteredParts) {
     this.#parts = parts
@@ -200,7 +205,7 @@ export class Clustered implements Standing {
       connectTo: ({ url }) => transport.connectForwarding(url),
       closed: this.#ending.signal,
     })
-    return this.#everything
+    return onceOpen(this.#everything, () => this.#isOpen)
   }
 
   describe(): Partial<ClusterDescription> {
@@ -291,7 +296,30 @@ export class Clustered implements Standing {
         `No controller of the cluster has spoken to this broker within ${FIRST_WORD / 1_000} seconds: can the other brokers reach ${url}?`,
       )
     }
+    await this.#untilToldOfTopics(first)
+    this.#isOpen = true
     this.#parts.hosting.allOpen()
+  }
+
+  /** Until every topic that there is has been shown here, or it takes too long: others have to be asked until then. */
+  async #untilToldOfTopics({ store }: ClusterSession): Promise<void> {
+    const { runtime, hosting } = this.#parts
+    const end = runtime.clock.monotonic() + TOLD_OF_TOPICS
+    while (runtime.clock.monotonic() < end && !this.#ending.signal.aborted) {
+      // Looked up anew each time: some may be deleted meanwhile.
+      const names = await store.children(paths.topics).catch(() => [])
+      const areShown = () => names.every((name) => hosting.findByName(name) !== undefined)
+      if (areShown()) return
+      await sleepUntil<true>(runtime.timers, 'joining', { timeout: TOLD_OF_TOPICS / 20 }, (resolve) => {
+        let forget = () => {}
+        const look = () => {
+          if (areShown()) resolve(true)
+          else forget = hosting.onceTopic(look)
+        }
+        look()
+        return () => forget()
+      })
+    }
   }
 
   /** Leaderships go to others first, so that nobody misses this broker. */
