@@ -54,8 +54,7 @@ export function readBatchHeader(bytes: Uint8Array): RecordBatchHeader {
       `A record batch has format ${version}, flags ${flags}, which this build does not read. Install a newer portal-mq.`,
     )
   }
-  if (version !== BATCH_VERSION)
-    throw new PortalError('CORRUPT', `A record batch has format ${version}, which never was.`)
+  if (version !== BATCH_VERSION) throw new PortalError('CORRUPT', `A record batch has format ${version}.`)
   const header = {
     producerId: reader.string(),
     producerEpoch: reader.varint(),

@@ -127,9 +127,7 @@ export class Message<T = unknown> {
     }
     if (state !== State.inHand) {
       return handled(
-        Promise.reject(
-          invalid(`Message ${nameOf(lease, this.offset)} is settled: there is no lease to extend.`),
-        ),
+        Promise.reject(invalid(`Message ${nameOf(lease, this.offset)} is settled: it cannot be extended.`)),
       )
     }
     if (this.#watch !== undefined) {

@@ -154,7 +154,7 @@ export class Run {
     return new PortalError(
       'TIMEOUT',
       `The handler of message ${message.offset} of '${message.topic}' took longer than ${this.#timeout} ms. ` +
-        "It counts as failed. Heed the message's signal, or raise the 'timeout' of run.",
+        "It counts as failed: heed its signal, or raise 'timeout'.",
     )
   }
 }

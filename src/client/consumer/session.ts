@@ -68,7 +68,7 @@ export class Sessions {
     const warning = runtime.timers.setTimeout(() => {
       logger.warn(
         { topic: this.#topic, group: this.#options.group },
-        `Topic '${this.#topic}' does not exist. The consumer of group '${this.#options.group}' waits for it; the first send makes it.`,
+        `Topic '${this.#topic}' does not exist: group '${this.#options.group}' waits for the first send.`,
       )
     }, WARN_AFTER)
     try {

@@ -257,11 +257,9 @@ export class Settler {
   #failed(groups: readonly SettleGroup[], cause: PortalError): void {
     const moved = cause.code === 'GROUP_NOT_FOUND' || cause.code === 'TOPIC_NOT_FOUND'
     const error = moved
-      ? new PortalError(
-          'LEASE_LOST',
-          `The group '${this.#group}' was moved or deleted: all its leases are lost.`,
-          { cause },
-        )
+      ? new PortalError('LEASE_LOST', `Group '${this.#group}' was moved or deleted: all leases are lost.`, {
+          cause,
+        })
       : cause
     let count = 0
     for (const group of groups) {
@@ -272,7 +270,7 @@ export class Settler {
     if (count > 0) {
       this.#side.logger.warn(
         { group: this.#group, code: error.code, err: error },
-        `Settlements failed, their messages are delivered again: ${error.message}`,
+        `Settlements failed, messages come again: ${error.message}`,
       )
     }
     if (this.#pending.length > 0) this.#events.pending()

@@ -14,7 +14,7 @@ export function choosePartition(topic: TopicQueue, outgoing: Outgoing): Partitio
     if (queue !== undefined) return queue
     throw new PortalError(
       'INVALID_ARGUMENT',
-      `Topic '${topic.name}' has partitions 0 to ${count - 1}, and none with number ${partition}. The message was not sent.`,
+      `Topic '${topic.name}' has partitions 0 to ${count - 1}, not ${partition}: nothing was sent.`,
     )
   }
   if (count === 1) return topic.partitions[0]!
