@@ -1,6 +1,11 @@
-import type { BrokerDescription, PartitionPlacement } from '../../index.js'
+import type { BrokerDescription, ClusterDescription, PartitionPlacement } from '../../index.js'
 import { byteCount, tableLines } from '../table.js'
-import type { ClusterPicture } from './show.js'
+
+/** What is shown. */
+export interface ClusterPicture {
+  readonly cluster: ClusterDescription
+  readonly partitions: readonly PartitionPlacement[]
+}
 
 /** How much of a broker's id tells it from the others at least. */
 const SHORTEST = 4

@@ -1,19 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
-import { Admin, type ClusterDescription, type PartitionPlacement } from '../../index.js'
+import { Admin } from '../../index.js'
 import { interruption, type Target, withBroker } from '../open.js'
-import { clusterLines } from './lines.js'
+import { type ClusterPicture, clusterLines } from './lines.js'
 import { Screen } from './screen.js'
 
 export interface ShowOptions extends Target {
   readonly topic?: string
   readonly watch?: boolean
   readonly json?: boolean
-}
-
-/** What is shown. */
-export interface ClusterPicture {
-  readonly cluster: ClusterDescription
-  readonly partitions: readonly PartitionPlacement[]
 }
 
 /** Between two pictures (ms). */
