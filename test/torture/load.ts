@@ -54,7 +54,17 @@ export class Load {
   async start(): Promise<void> {
     const { producers = 2, consumers = 3 } = this.#options
     const { partitions } = this
-    await this.admin.createTopic(this.topic, { partitions, replicas: 3, minInSync: 2 })
+    // The broker that is asked may be without a session with ZooKeeper just now.
+    const making = async () => {
+      try {
+        await this.admin.createTopic(this.topic, { partitions, replicas: 3, minInSync: 2 })
+      } catch (error) {
+        if (isPortalError(error, 'DISCONNECTED', 'TIMEOUT')) return false
+        if (!isPortalError(error, 'TOPIC_EXISTS')) throw error
+      }
+      return true
+    }
+    await until(making, 60_000, 'The topic to be made')
     await this.admin.createGroup(this.topic, GROUP, { maxDeliveries: 1_000, deadLetter: false })
     for (let at = 0; at < consumers; at++) this.#startConsumer()
     for (let at = 0; at < producers; at++) this.#startProducer(`p${at + 1}`)
@@ -161,7 +171,7 @@ export class Load {
       stop: async () => {
         clearInterval(timer)
         await within(deliveryTimeout + 10_000, `All sends of ${name} to be decided`, producer.close()).catch(
-          (error: unknown) => this.ledger.violate(String(error)),
+          (error: unknown) => this.ledger.violate(`${String(error)} ${underWay} are under way.`),
         )
       },
     })
