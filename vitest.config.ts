@@ -9,8 +9,14 @@ const projects = {
   conformance: { testTimeout: 30_000 },
   /** A whole broker, real disk, real processes. */
   integration: { testTimeout: 120_000, setup: ['./test/setup/storage-worker.ts', './test/setup/strace.ts'] },
-  /** Several sessions on real ZooKeeper servers, one and three of them. */
-  cluster: { testTimeout: 120_000, setup: ['./test/setup/storage-worker.ts', './test/setup/zookeeper.ts'] },
+  /**
+   * Real ZooKeeper servers, and clusters of processes: after all others and one file at a time, since sessions end when nobody has time for them.
+   */
+  cluster: {
+    testTimeout: 240_000,
+    setup: ['./test/setup/storage-worker.ts', './test/setup/zookeeper.ts'],
+    alone: true,
+  },
   /** The seeded simulator: virtual time, so seconds of work for hours of history. */
   simulation: { testTimeout: 300_000 },
   /** Whatever can be sent, for PORTAL_MQ_FUZZ_SECONDS (30); PORTAL_MQ_FUZZ_SEED replays a round. */
@@ -19,7 +25,7 @@ const projects = {
   browser: { testTimeout: 60_000, setup: ['./test/setup/storage-worker.ts', './test/setup/chromium.ts'] },
   /** The packed tarball in fresh projects; needs a package manager and a compiler, so `npm test` leaves it out. */
   package: { testTimeout: 600_000, setup: './test/setup/packed-tarball.ts' },
-} satisfies Record<string, { testTimeout: number; setup?: string | string[] }>
+} satisfies Record<string, { testTimeout: number; setup?: string | string[]; alone?: boolean }>
 
 export default defineConfig({
   test: {
@@ -39,6 +45,7 @@ export default defineConfig({
         hookTimeout: testTimeout,
         env: { PORTAL_MQ_STORAGE_WORKER: storageWorkerBundle },
         globalSetup: 'setup' in rest ? rest.setup : './test/setup/storage-worker.ts',
+        ...('alone' in rest ? { sequence: { groupOrder: 1 }, maxWorkers: 1 } : {}),
       },
     })),
   },
