@@ -124,7 +124,10 @@ export async function settle(
   // Before any partition is asked: what one of them refuses would be an error that nobody hears.
   if (!topic.groups.has(request.group)) {
     // Who does not lead it (any more, or since it was started again) knows nothing of its groups.
-    for (const { partition } of request.settlements) find(partition)
+    const elsewhere = request.settlements.find(
+      ({ partition }) => partition < topic.document.partitions && topic.partition(partition) === undefined,
+    )
+    if (elsewhere) find(elsewhere.partition)
     throw groupMoved(topic.name, request.group)
   }
   const lost: (readonly number[])[] = new Array(request.settlements.length)
