@@ -8,8 +8,10 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { resolveSettings } from '../../src/cli/serve/settings.js'
 import { http } from '../../src/http.js'
 import { Admin, Consumer, Producer, Reader } from '../../src/index.js'
+import { SERVICE } from '../../src/protocol/connection.js'
 import { bundleProgram } from '../support/bundle.js'
 import { parsePrometheus } from '../support/prometheus.js'
+import { InProcessCluster } from './cluster/in-process.js'
 import { openBroker, sendNumbers, temporaryDirectory } from './support/broker.js'
 
 // What docs/operations.md says is what is there.
@@ -46,7 +48,8 @@ test('the table of settings names every flag of serve, its variable and its plac
     const variable = `PORTAL_MQ${flag.slice(1).replaceAll('-', '_').toUpperCase()}`
     const name = flag.slice(2).replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
     expect(page).toContain(`| \`${flag}\` | \`${variable}\` | \`${name}\` |`)
-    const text = name === 'port' ? '7' : name === 'insecure' ? 'true' : name === 'logLevel' ? 'warn' : 'text'
+    const isNumber = ['port', 'sessionTimeout', 'replicas', 'minInSync', 'replicaLag'].includes(name)
+    const text = isNumber ? '7' : name === 'insecure' ? 'true' : name === 'logLevel' ? 'warn' : 'text'
     const value = (environment: Record<string, string>) => resolveSettings({}, environment)[name as 'host']
     expect(String(value({ [variable]: text }))).toBe(text)
   }
@@ -68,7 +71,15 @@ test('the table of metrics names all that there are, and no others', async () =>
   const broker = await openBroker({ transport: http({ port: 0 }) })
   await new Producer(broker).send('orders', 1)
   const families = parsePrometheus(await (await fetch(`${broker.url}/metrics`)).text())
-  expect(firstCells('Metrics')).toEqual([...families.keys()])
+  const names = firstCells('Metrics')
+  const from = names.indexOf('portal_mq_cluster_controller')
+  const to = names.indexOf('portal_mq_hand_overs_total') + 1
+  expect(names.toSpliced(from, to - from)).toEqual([...families.keys()])
+  const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+  const inCluster = await cluster.brokers.get('a')![SERVICE].metrics()
+  await cluster.close()
+  const told = names.slice(from, to)
+  expect(inCluster.map(({ name }) => name).filter((name) => told.includes(name))).toEqual(told)
 })
 
 test('the examples in JavaScript run as printed', async () => {
