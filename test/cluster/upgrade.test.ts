@@ -79,6 +79,7 @@ class Cluster {
   readonly #brokers = new Map<Name, Child>()
   readonly #all: Child[] = []
   readonly #urls = new Map<Name, string>()
+  readonly #dead = new Set<Name>()
 
   constructor(program: string, directory: string, coordination: string) {
     this.#program = program
@@ -91,7 +92,9 @@ class Cluster {
   }
 
   get admin(): Admin {
-    return new Admin(connect(this.urls))
+    // One that is dead is not asked first: each call has a connection of its own, which has not met it yet.
+    const living = [...this.#urls].filter(([name]) => !this.#dead.has(name)).map(([, url]) => url)
+    return new Admin(connect(living))
   }
 
   /** On its disk and its port if it has them. */
@@ -108,6 +111,7 @@ class Cluster {
     this.#brokers.set(name, broker)
     this.#all.push(broker)
     this.#urls.set(name, (await broker.said('url')).slice('url '.length))
+    this.#dead.delete(name)
   }
 
   async stop(name: Name): Promise<void> {
@@ -118,6 +122,7 @@ class Cluster {
 
   async kill(name: Name): Promise<void> {
     const broker = this.#brokers.get(name)!
+    this.#dead.add(name)
     broker.kill()
     await broker.ended
   }
