@@ -40,6 +40,7 @@ export {
 } from './core/errors.js'
 export type * from './protocol/cluster.js'
 export type { ClientSide, Connection, Logger, Servable } from './protocol/connection.js'
+export type * from './protocol/feed.js'
 export type * from './protocol/groups.js'
 export type * from './protocol/metrics.js'
 export type * from './protocol/service.js'

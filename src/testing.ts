@@ -14,6 +14,7 @@ export {
 } from './coordination/conformance.js'
 export type * from './coordination/coordination.js'
 export { ENTRY_KINDS, type EntryKind, type StoredEntry } from './core/entry.js'
+export type * from './protocol/peer-service.js'
 export { type VirtualRuntime, type VirtualRuntimeOptions, virtualRuntime } from './runtime/virtual.js'
 export {
   type OpenStorage,
