@@ -18,6 +18,7 @@ import type {
 } from '../../protocol/peer-service.js'
 import type { BrokerService } from '../../protocol/service.js'
 import { clusterService } from '../../routing/cluster-service.js'
+import { pause } from '../../runtime/pause.js'
 import { type Runtime, randomId } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage } from '../../storage/storage.js'
@@ -356,7 +357,7 @@ export class Clustered implements Standing {
         }),
       )
       if (!moved.includes(true)) break
-      await sleepUntil<true>(timers, 'leaving', { timeout: 10 }, () => () => {})
+      await pause(timers, 10)
     }
     await this.#reports.flushed(2_000)
     // Else there would be no end to what is to be written.
@@ -507,7 +508,7 @@ export class Clustered implements Standing {
         if (this.#ending.signal.aborted) return
         if (isPortalError(error, 'CORRUPT', 'DIRECTORY_IN_USE', 'INVALID_ARGUMENT', 'UNSUPPORTED'))
           return this.#parts.fail(error as PortalError)
-        await sleepUntil<true>(runtime.timers, 'session', { timeout: RETRY }, () => () => {})
+        await pause(runtime.timers, RETRY)
       }
     }
   }

@@ -4,6 +4,7 @@ import type { VersionedPartition } from '../../coordination/partition-version.js
 import { splitVersion } from '../../coordination/partition-version.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
 import type { Incarnation, PeerService, PushedDocument } from '../../protocol/peer-service.js'
+import { pause } from '../../runtime/pause.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Controller } from './controller.js'
@@ -75,7 +76,7 @@ export class Reports {
           if (this.#waiting.get(path) === document) this.#waiting.delete(path)
       } catch (error) {
         if (!isPortalError(error)) throw error
-        await sleepUntil<true>(runtime.timers, 'reports', { timeout: RETRY }, () => () => {})
+        await pause(runtime.timers, RETRY)
       }
     }
   }

@@ -4,6 +4,7 @@ import type { VersionedPartition } from '../../coordination/partition-version.js
 import type { StoredEntry } from '../../core/entry.js'
 import { epochEnd, matches } from '../../core/epochs.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
+import { includesReplica } from '../../core/placement/placed-partition.js'
 import {
   type FollowerProgress,
   heardFollower,
@@ -284,7 +285,7 @@ export class Leading implements Commitment {
   }
 
   isInSync(replica: ReplicaName): boolean {
-    return isMember(this.#document.inSync, replica)
+    return includesReplica(this.#document.inSync, replica)
   }
 
   /** Calls back once, when a follower has asked. Returns what forgets it. */
@@ -326,7 +327,7 @@ export class Leading implements Commitment {
     const listeners = [...this.#listeners]
     this.#listeners.clear()
     for (const listener of listeners) listener()
-    if (!isMember(this.#document.inSync, replica)) this.#maybeGrow()
+    if (!includesReplica(this.#document.inSync, replica)) this.#maybeGrow()
     if (this.#refusing && !this.refusal()) this.#led.progressed(true)
   }
 
@@ -338,7 +339,8 @@ export class Leading implements Commitment {
   *#counting(): Iterable<ReplicaName> {
     for (const replica of this.#document.inSync) if (!isSameReplica(replica, this.#host.self)) yield replica
     for (const replica of this.#proposed ?? []) {
-      if (!isSameReplica(replica, this.#host.self) && !isMember(this.#document.inSync, replica)) yield replica
+      if (!isSameReplica(replica, this.#host.self) && !includesReplica(this.#document.inSync, replica))
+        yield replica
     }
   }
 
@@ -399,9 +401,9 @@ export class Leading implements Commitment {
     )
     for (const replica of candidates) {
       if (kept.length >= least) break
-      if (!isMember(kept, replica)) kept.push(replica)
+      if (!includesReplica(kept, replica)) kept.push(replica)
     }
-    if (kept.length < inSync.length) this.#propose(inSync.filter((replica) => isMember(kept, replica)))
+    if (kept.length < inSync.length) this.#propose(inSync.filter((replica) => includesReplica(kept, replica)))
   }
 
   #maybeGrow(): void {
@@ -409,7 +411,7 @@ export class Leading implements Commitment {
     const now = this.#host.runtime.clock.monotonic()
     const joining = this.#others(this.#document).filter((replica) => {
       const progress = this.#progress(replica)
-      if (progress === undefined || isMember(inSync, replica)) return false
+      if (progress === undefined || includesReplica(inSync, replica)) return false
       if (!this.#host.isRegistered({ ...replica, generation: progress.generation })) return false
       return mayJoin(progress, this.#committed, this.#epochStart) && !lags(progress, now, this.#host.lagTime)
     })
@@ -430,7 +432,10 @@ export class Leading implements Commitment {
       const changed = await this.#host.changeDocument(known, (document) => {
         // What another wrote meanwhile is looked at first: it is proposed anew, or not at all.
         if (document.epoch !== epoch || !areSame(document.inSync, known.inSync)) return undefined
-        return { ...document, inSync: inSync.filter((replica) => isMember(this.#all(document), replica)) }
+        return {
+          ...document,
+          inSync: inSync.filter((replica) => includesReplica(this.#all(document), replica)),
+        }
       })
       if (this.#closed) return
       // What was read is older than what was known: an earlier try may be in force. It counts until something newer says.
@@ -458,7 +463,7 @@ export class Leading implements Commitment {
   }
 
   #all(document: PartitionDocument): ReplicaName[] {
-    const extra = (document.target ?? []).filter((replica) => !isMember(document.replicas, replica))
+    const extra = (document.target ?? []).filter((replica) => !includesReplica(document.replicas, replica))
     return [...document.replicas, ...extra]
   }
 
@@ -478,10 +483,6 @@ const NOTHING = unheardFollower(0)
 
 function keyOf({ broker, storage }: ReplicaName): string {
   return `${broker}/${storage}`
-}
-
-function isMember(list: readonly ReplicaName[], replica: ReplicaName): boolean {
-  return list.some((one) => isSameReplica(one, replica))
 }
 
 function areSame(a: readonly ReplicaName[], b: readonly ReplicaName[]): boolean {

@@ -3,6 +3,7 @@ import { isSameReplica } from '../../coordination/partition-change.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
 import type { Incarnation } from '../../protocol/peer-service.js'
+import { pause } from '../../runtime/pause.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { PartitionHost } from '../host.js'
 import type { Hosting } from '../hosting.js'
@@ -190,7 +191,7 @@ export class Replica {
         if (error.code === 'STORAGE_FAILED') return
         if (error.code === 'CORRUPT') await this.#distrust(error)
         const { timers } = this.#host.runtime
-        await sleepUntil<true>(timers, 'replica', { timeout: RETRY }, () => () => {})
+        await pause(timers, RETRY)
       }
     }
   }
