@@ -46,9 +46,12 @@ export class ClusterAudit {
   readonly ledger: ClusterLedger
   readonly documents: DocumentAudit
   readonly #trace: Trace
+  readonly #latestTime: () => number
   readonly #databases: Database[] = []
   /** `log index epoch` -> the entry: each is written once (invariant 1). */
   readonly #entries = new Map<string, StoredEntry>()
+  /** `log index epoch` -> the latest that any clock showed when it was written. */
+  readonly #writtenAt = new Map<string, number>()
   /** `log index epoch` that was not written by its leader first, so far. */
   readonly #unclaimed = new Map<string, string>()
   /** `log index epoch` that its leader has sent to others. */
@@ -69,6 +72,7 @@ export class ClusterAudit {
     readonly maxDeliveries: (group: string) => number
   }) {
     this.#trace = options.trace
+    this.#latestTime = options.latestTime
     this.ledger = new ClusterLedger(options, {
       holders: (log, index, epoch) => this.#holders(log, index, epoch),
       minInSync: (log) => this.documents.minInSync(log),
@@ -171,6 +175,7 @@ export class ClusterAudit {
     const known = this.#entries.get(key)
     if (known === undefined) {
       this.#entries.set(key, entry)
+      this.#writtenAt.set(key, this.#latestTime())
       if (!isLeader && !this.#offered.has(key)) this.#unclaimed.set(key, database.name)
       const beginning = `${log} ${epoch}`
       if (!this.#beginnings.has(beginning)) this.#beginnings.set(beginning, index)
@@ -244,8 +249,7 @@ export class ClusterAudit {
         () =>
           `[3] ${who}: ${log} is committed below ${end}, but ${audit.entries.length} was never on all disks in sync`,
       )
-      audit.append(entry!)
-      this.ledger.entries++
+      this.ledger.append(audit, entry!, this.#writtenAt.get(`${log} ${entry!.index} ${entry!.epoch}`)!)
     }
     this.#trace.line(`committed: ${brief(log)} below ${end}`)
     this.#settleSnapshots()

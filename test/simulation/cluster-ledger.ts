@@ -24,14 +24,19 @@ export class ClusterLedger extends Ledger {
   constructor(
     options: {
       readonly now: () => number
-      readonly latestTime: () => number
       readonly maxDeliveries: (group: string) => number
     },
     disks: Disks,
   ) {
     super(options.now, options.maxDeliveries)
-    this.latest = options.latestTime
     this.#disks = disks
+  }
+
+  /** An entry is committed that was written when no clock showed more than `time`. */
+  append(audit: LogAudit, entry: StoredEntry, time: number): void {
+    this.latest = () => time
+    audit.append(entry)
+    this.entries++
   }
 
   /** Deleted topics promise nothing any more. */

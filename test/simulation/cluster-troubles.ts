@@ -1,5 +1,9 @@
 import type { ClusterBroker } from './cluster-broker.js'
 import type { ClusterWorld } from './cluster-world.js'
+import type { WallClock } from './life.js'
+
+/** How long what was decided may wait until it is written, at most (ms). */
+const DECIDED = 60_000
 
 /** What goes wrong in a cluster, and for how long. */
 export class ClusterTroubles {
@@ -8,6 +12,8 @@ export class ClusterTroubles {
   isDamaged = false
   /** Some disk has failed, or was slow. */
   isFailing = false
+  /** By how much clocks were wrong (ms), until when that counts: what was decided by them may be written a while later. */
+  #setBack: { readonly offset: number; readonly until: number }[] = []
 
   constructor(world: ClusterWorld) {
     this.#world = world
@@ -36,9 +42,22 @@ export class ClusterTroubles {
       Object.assign(broker.link.faults, { delay: 5, lateness: 0, loss: 0 })
       const sound = { slow: false, stuck: false, failCommit: 0, freeBytes: Number.POSITIVE_INFINITY }
       Object.assign(broker.disk.faults, sound)
-      broker.clock.offset = 0
+      this.#setClock(broker.clock, 0)
       if (broker.life?.frozen) broker.life.thaw()
     }
+  }
+
+  /** By how much clocks are, or were a moment ago, wrong (ms). */
+  recentOffsets(): number[] {
+    const { scheduler, brokers } = this.#world
+    this.#setBack = this.#setBack.filter(({ until }) => until > scheduler.now)
+    return [...brokers.map(({ clock }) => clock.offset), ...this.#setBack.map(({ offset }) => offset)]
+  }
+
+  #setClock(clock: WallClock, offset: number): void {
+    const until = this.#world.scheduler.now + DECIDED
+    this.#setBack.push({ offset: clock.offset, until })
+    clock.offset = offset
   }
 
   /** A machine is off: a disk that failed is replaced by what is on it. */
@@ -191,9 +210,9 @@ export class ClusterTroubles {
     const { name, clock } = this.#any()
     const by = scheduler.pick([-90_000, -5_000, 500, 30_000, 150_000]) * scheduler.random()
     trace.line(`the clock of ${name} jumps by ${Math.round(by)}`)
-    clock.offset += by
+    this.#setClock(clock, clock.offset + by)
     this.#later(30_000, () => {
-      clock.offset -= by
+      this.#setClock(clock, clock.offset - by)
     })
   }
 

@@ -82,7 +82,7 @@ export class ClusterWorld implements ClientWorld {
       trace,
       ensemble: this.ensemble,
       now: () => scheduler.now,
-      latestTime: () => scheduler.latestTime + Math.max(0, ...this.#offsets()),
+      latestTime: () => scheduler.latestTime + Math.max(0, ...this.#troubles.recentOffsets()),
       maxDeliveries: (group) => SETTINGS[group]?.maxDeliveries ?? 5,
     })
     const count = scheduler.pick([3, 3, 4, 5])
@@ -194,10 +194,6 @@ export class ClusterWorld implements ClientWorld {
     }
     if (isStruck || broker.hasEnded || !scheduler.chance(0.3)) return
     await Promise.race([broker.close(), scheduler.sleep(scheduler.chance(0.2) ? 50 : 60_000)])
-  }
-
-  #offsets(): number[] {
-    return this.brokers.map(({ clock }) => clock.offset)
   }
 
   // Clients ------------------------------------------------------------------------------------------------------------
