@@ -16,6 +16,11 @@ export interface Recovered {
   readonly logStart: number
 }
 
+/** What is recovered where nothing is stored. */
+export function emptyLog(): Recovered {
+  return { state: new PartitionState(), book: new SnapshotBook(), strayPages: [], logStart: 0 }
+}
+
 /** A partition's state: its last snapshot, and the entries after it, below `to`. */
 export async function recover(
   storage: Storage,
@@ -26,7 +31,7 @@ export async function recover(
   const snapshot = await storage.readSnapshot(log)
   const { state, book } = snapshot
     ? decodeSnapshot(snapshot.header.payload, snapshot.pages, crc32)
-    : { state: new PartitionState(), book: new SnapshotBook() }
+    : emptyLog()
   const logStart = state.nextIndex
   while (state.nextIndex < to) {
     const entries = await storage.read(log, { from: state.nextIndex, to, maxBytes: READ_BYTES })

@@ -1,5 +1,5 @@
 import { isPortalError, type PortalError } from '../../core/errors.js'
-import type { FetchResult, Incarnation, PeerService } from '../../protocol/peer-service.js'
+import type { FetchPosition, FetchResult, Incarnation, PeerService } from '../../protocol/peer-service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage } from '../../storage/storage.js'
@@ -34,7 +34,6 @@ export class FetchLoop {
   readonly #host: FetchLoopHost
   readonly #peer: PeerService
   readonly #followers = new Set<Follower>()
-  readonly #installing = new Set<Follower>()
   /** Followers whose leader said no, until when (monotonic ms). */
   readonly #resting = new Map<Follower, number>()
   readonly #end = new AbortController()
@@ -94,7 +93,7 @@ export class FetchLoop {
   }
 
   #mayAsk(follower: Follower, now: number): boolean {
-    if (follower.closed || this.#installing.has(follower)) return false
+    if (follower.closed || follower.isBusy) return false
     const until = this.#resting.get(follower)
     if (until !== undefined && until > now) return false
     this.#resting.delete(follower)
@@ -106,36 +105,37 @@ export class FetchLoop {
     const request = new AbortController()
     this.#request = request
     const byName = new Map(asking.map((follower) => [nameOf(follower), follower]))
-    const epochs = new Map(asking.map((follower) => [follower, follower.epoch]))
+    const positions = new Map(asking.map((follower) => [follower, follower.position()]))
     const { results } = await this.#peer.fetch(
       {
         cluster: this.#host.cluster(),
         from: this.#host.self(),
-        // One that rests is asked for again soon.
-        wait: this.#resting.size > 0 ? RETRY : WAIT,
+        // Who rests or is busy is asked for again soon.
+        wait: asking.length < this.#followers.size ? RETRY : WAIT,
         maxBytes: MAX_BYTES,
         now: Math.floor(runtime.clock.now()),
-        partitions: asking.map((follower) => follower.position()),
+        partitions: [...positions.values()],
       },
       { signal: request.signal },
     )
     await Promise.all(
       results.map(async (result) => {
         const follower = byName.get(nameOf(result))
+        const asked = follower && positions.get(follower)
         // What an earlier leader said counts no more.
-        if (!follower || follower.epoch !== epochs.get(follower) || !this.#followers.has(follower)) return
-        await this.#take(follower, result)
+        if (!asked || follower.epoch !== asked.epoch || !this.#followers.has(follower)) return
+        await this.#take(follower, asked, result)
       }),
     )
   }
 
-  async #take(follower: Follower, result: FetchResult): Promise<void> {
+  async #take(follower: Follower, asked: FetchPosition, result: FetchResult): Promise<void> {
     if (result.type === 'error') {
       return this.#rest(follower, 2 * RETRY)
     }
     try {
-      if (result.type === 'behind') void this.#install(follower)
-      else await this.#takeEntries(follower, result)
+      if (result.type !== 'behind') await this.#takeEntries(follower, asked, result)
+      else if (!follower.isBusy && follower.isAt(asked)) void this.#install(follower)
     } catch (error) {
       if (follower.closed) return
       if (!isPortalError(error)) throw error
@@ -150,8 +150,8 @@ export class FetchLoop {
   }
 
   /** A log that begins anew, from the first entry on, is whole once it has all that is committed. */
-  async #takeEntries(follower: Follower, result: FetchResult): Promise<void> {
-    await follower.take(result)
+  async #takeEntries(follower: Follower, asked: FetchPosition, result: FetchResult): Promise<void> {
+    await follower.take(asked, result)
     const { log } = follower
     if (result.type !== 'entries' || !this.#host.isDistrusted(log) || follower.closed) return
     if (follower.next < result.highWatermark || follower.next === 0) return
@@ -163,22 +163,26 @@ export class FetchLoop {
   async #install(follower: Follower): Promise<void> {
     const { storage, runtime } = this.#host
     const { topicId, partition, epoch, log } = follower
-    this.#installing.add(follower)
-    this.#host.installing(log)
     try {
       const request = { cluster: this.#host.cluster(), from: this.#host.self(), topicId, partition, epoch }
-      const source = { peer: this.#peer, request, signal: this.#end.signal }
-      const installed = await installSnapshot({ storage, runtime }, log, source)
-      if (follower.closed) return
-      follower.replace(installed)
-      this.#host.whole(log)
+      await follower.reinstall(({ cleared, signal }) =>
+        installSnapshot({ storage, runtime }, log, {
+          peer: this.#peer,
+          request,
+          signal: AbortSignal.any([signal, this.#end.signal]),
+          cleared: () => {
+            this.#host.installing(log)
+            cleared()
+          },
+        }),
+      )
+      if (!follower.closed) this.#host.whole(log)
     } catch (error) {
       if (!isPortalError(error)) throw error
       if (follower.closed) return
       if (error.code === 'STORAGE_FAILED') this.#host.stopped(follower, error)
       else this.#rest(follower, LONGEST_RETRY)
     } finally {
-      this.#installing.delete(follower)
       this.#wake()
     }
   }

@@ -9,7 +9,7 @@ import type { FetchPosition, FetchResult } from '../../protocol/peer-service.js'
 import type { Crc32, Runtime } from '../../runtime/runtime.js'
 import type { Storage, Write } from '../../storage/storage.js'
 import type { CommitGroup, CommitSource, Committer } from '../committer.js'
-import { type Recovered, recover } from '../recovery.js'
+import { emptyLog, type Recovered, recover } from '../recovery.js'
 import { Snapshotter } from '../snapshotter.js'
 
 /** How much of the log is read at a time, in bytes. */
@@ -47,7 +47,10 @@ export class Follower implements CommitSource {
   #work: Work[] = []
   #closed: PortalError | undefined
   #contradicted = false
+  /** What it takes, one after the other. */
   #taking: Promise<void> = Promise.resolve()
+  #waiting = 0
+  readonly #end = new AbortController()
   epoch = -1
   leader: ReplicaName | undefined
 
@@ -124,15 +127,49 @@ export class Follower implements CommitSource {
     }
   }
 
-  /** Takes what the leader answered to `position()`; resolves once it is fsynced. Rejects with CORRUPT or UNSUPPORTED: it must stop. */
-  async take(result: FetchResult): Promise<void> {
-    if (this.#closed) return
-    const taking = this.#take(result)
-    this.#taking = taking.catch(() => {})
-    await taking
+  /** Its log is about to change: what `position()` says now may not be so any more when a leader hears it (invariant 6). */
+  get isBusy(): boolean {
+    return this.#waiting > 0
   }
 
-  async #take(result: FetchResult): Promise<void> {
+  /**
+   * Takes what the leader answered to the position that was `asked`; resolves once it is fsynced. What was said to another position counts
+   * no more. Rejects with CORRUPT or UNSUPPORTED: it must stop.
+   */
+  take(asked: FetchPosition, result: FetchResult): Promise<void> {
+    return this.#inTurn(() => this.#take(asked, result))
+  }
+
+  /**
+   * Replaces the log by what `install` stores instead of it, which ends soon after `signal` aborts. It calls `cleared` when the log is deleted:
+   * from then on, and if it fails after that, this log is empty.
+   */
+  reinstall(install: (ends: { cleared(): void; signal: AbortSignal }) => Promise<Recovered>): Promise<void> {
+    const cleared = () => this.#replace(emptyLog())
+    return this.#inTurn(async () => this.#replace(await install({ cleared, signal: this.#end.signal })))
+  }
+
+  /** Whether it still stands where it was when this was its position, and goes on from there. */
+  isAt(asked: FetchPosition): boolean {
+    const { epoch, next, lastEpoch: last } = this.position()
+    return asked.epoch === epoch && asked.next === next && asked.lastEpoch === last
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#waiting++
+    const done = this.#taking.then(async () => {
+      if (!this.#closed) await work()
+    })
+    this.#taking = done.catch(() => {})
+    try {
+      await done
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  async #take(asked: FetchPosition, result: FetchResult): Promise<void> {
+    if (!this.isAt(asked)) return
     if (result.type === 'diverged') await this.#truncate(result)
     else if (result.type === 'entries') {
       if (result.entries.length > 0) await this.#append(result.entries)
@@ -140,8 +177,7 @@ export class Follower implements CommitSource {
     }
   }
 
-  /** What is installed instead of the log that was here. */
-  replace(recovered: Recovered): void {
+  #replace(recovered: Recovered): void {
     this.#recovered = recovered
     this.#epochs = [...recovered.state.epochs]
     this.#next = recovered.state.nextIndex
@@ -154,6 +190,7 @@ export class Follower implements CommitSource {
   async close(error: PortalError): Promise<void> {
     if (this.#closed) return
     this.#closed = error
+    this.#end.abort()
     for (const { fail } of this.#work.splice(0)) fail(error)
     // What the storage was given is written, and is part of the log.
     await this.#taking

@@ -23,11 +23,13 @@ export interface InstallSource {
   /** All that names the log and who asks. */
   readonly request: Omit<SnapshotRequest, 'index' | 'fromPage' | 'maxBytes'>
   readonly signal: AbortSignal
+  /** Called when all that was stored before is about to be deleted. */
+  cleared(): void
 }
 
 /**
  * Replaces a log by the leader's snapshot and the batches that are retained. From the first write to the last a mark says that the log is not
- * whole: whoever starts with it begins again.
+ * whole: whoever starts with it begins again. What fails in between leaves an empty log with that mark.
  */
 export async function installSnapshot(
   host: InstallHost,
@@ -37,14 +39,20 @@ export async function installSnapshot(
   const { storage, runtime } = host
   const { header, pages, index, pageIds, epoch } = await readSnapshot(source)
   const { state, book } = decodeSnapshot(header, pages, runtime.crc32)
-  const mark: Write = { type: 'meta', key: PREFIX + log, value: new Uint8Array([1]) }
-  await storage.commit([mark, { type: 'delete-log', log }], { durable: true })
-  await copyBatches(host, log, source, index)
+  const clear: Write[] = [distrustLog(log), { type: 'delete-log', log }]
+  source.cleared()
+  await storage.commit(clear, { durable: true })
+  try {
+    await copyBatches(host, log, source, index)
+  } catch (error) {
+    await storage.commit(clear, { durable: true })
+    throw error
+  }
   const pageWrites = pages.map((payload, at): Write => ({ type: 'page', log, id: pageIds[at]!, payload }))
   for (const slice of slices(pageWrites)) await storage.commit(slice, { durable: false })
   const whole: Write[] = [
     { type: 'snapshot', log, header: { index, epoch, pages: pageIds, payload: header } },
-    { type: 'meta', key: PREFIX + log, value: undefined },
+    trustLog(log),
   ]
   await storage.commit(whole, { durable: true })
   return { state, book, strayPages: [], logStart: index }
@@ -57,10 +65,7 @@ export async function unfinishedInstalls(storage: Storage): Promise<Set<string>>
 
 /** Removes a log and the mark that it was not whole. */
 export function forgetLog(log: string): Write[] {
-  return [
-    { type: 'delete-log', log },
-    { type: 'meta', key: PREFIX + log, value: undefined },
-  ]
+  return [{ type: 'delete-log', log }, trustLog(log)]
 }
 
 /** Marks a log that cannot be trusted any more: it is to be installed anew. */
