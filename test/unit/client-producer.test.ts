@@ -250,6 +250,25 @@ describe('trying again (invariants 14 to 16)', () => {
     expect(log.epochs()).toEqual([1])
   })
 
+  it('asks again where an answer does not say of every message where it is', async () => {
+    const log = new FakeLog()
+    let answers = 0
+    const connection = fakeConnection({
+      ...log.service,
+      async produce(request) {
+        const { results } = await log.service.produce!(request)
+        if (++answers > 1) return { results }
+        return {
+          results: results.map((result) => (result.error ? result : { runs: result.runs.slice(0, 3) })),
+        }
+      },
+    })
+    const producer = new Producer(connection)
+    const sends = Promise.all([producer.send('t', 'a'), producer.send('t', 'b')])
+    expect(await connection.runtime.runUntil(sends)).toMatchObject([{ offset: 0 }, { offset: 1 }])
+    expect(log.values()).toEqual(['a', 'b'])
+  })
+
   it('says that a message is not stored when every try was refused', async () => {
     const { producer, runtime, log } = setUp({ deliveryTimeout: 2_000 })
     log.script.batch = () => new PortalError('STORAGE_FULL', 'No room.')
@@ -335,6 +354,21 @@ describe('a bounded buffer', () => {
     expect(log.requests.length).toBeGreaterThan(1)
   })
 
+  it('keeps the delivery timeout for what comes in when others give up, and for what never does', async () => {
+    const { producer, runtime, log } = setUp({ bufferBytes: 10_000, deliveryTimeout: 5_000 })
+    log.findError = disconnected
+    const sends: ReturnType<typeof watch>[] = []
+    for (let at = 0; at < 15; at++) {
+      sends.push(watch(producer.send('t', 'x'.repeat(1_000))))
+      await runtime.advance(100)
+    }
+    await runtime.advance(5_000 - 1_500)
+    expect(sends.map(({ settled }) => settled)).toEqual(sends.map((_, at) => at === 0))
+    await runtime.advance(1_400)
+    expect(sends.every(({ error }) => error?.code === 'TIMEOUT')).toBe(true)
+    expect(runtime.pendingTimers).toBeLessThanOrEqual(1)
+  })
+
   it('refuses those who never await once twice as much is waiting (invariant 28)', async () => {
     const { producer, runtime, log } = setUp({ bufferBytes: 10_000 })
     log.script.request = never
@@ -385,6 +419,22 @@ describe('flushing and closing', () => {
     await runtime.settle()
     void producer.send('t', 'b')
     await runtime.runUntil(flushed)
+  })
+
+  it('flush waits for nothing that was stored already behind what has no answer yet', async () => {
+    const { producer, runtime, log } = setUp()
+    let answer = () => {}
+    log.script.answer = (_, number) =>
+      number === 1 ? new Promise<void>((resolve) => (answer = resolve)) : undefined
+    const first = watch(producer.send('t', 'a'))
+    await runtime.settle()
+    await runtime.runUntil(producer.send('t', 'b'))
+    const flushed = watch(producer.flush())
+    await runtime.settle()
+    expect([first.settled, flushed.settled]).toEqual([false, false])
+    answer()
+    await runtime.settle()
+    expect([first.settled, flushed.settled]).toEqual([true, true])
   })
 
   it('close sends everything, then refuses, and leaves no timer', async () => {

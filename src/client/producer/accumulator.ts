@@ -49,7 +49,8 @@ export class Accumulator {
   flush(): Promise<void> {
     const flush = new Flush()
     for (const topic of this.#topics.values()) {
-      for (const queue of topic.queues()) for (const batch of queue.batches) batch.awaitedBy(flush)
+      // One that is decided may still stand behind one that is not: nobody will say so again.
+      for (const batch of topic.pending()) batch.awaitedBy(flush)
       for (const outgoing of topic.unrouted) outgoing.awaitedBy(flush)
     }
     for (const outgoing of this.#room) outgoing.awaitedBy(flush)
@@ -156,28 +157,24 @@ export class Accumulator {
     if (this.#room.isIdle) this.#deadlines.end()
   }
 
-  /** Rejects what is past its deadline; returns the next deadline. */
+  /** Rejects what is past its deadline; returns the next deadline. Whoever waits goes first: what gives up lets in the rest of them. */
   readonly #giveUp = (now: number): number => {
-    let next = Number.POSITIVE_INFINITY
-    for (const topic of this.#topics.values()) {
-      for (const queue of topic.queues()) {
-        for (const batch of [...queue.batches]) {
-          if (batch.state === 'decided') continue
-          if (batch.deadline <= now) this.#sender.giveUp(queue, batch)
-          else next = Math.min(next, batch.deadline)
-        }
-      }
-      topic.unrouted = topic.unrouted.filter((outgoing) => {
-        if (outgoing.deadline <= now) this.#dismiss(outgoing, neverSent(outgoing.topic, topic.lastError))
-        else next = Math.min(next, outgoing.deadline)
-        return outgoing.deadline > now
-      })
-    }
-    for (let oldest = this.#room.oldest; oldest !== undefined; oldest = this.#room.oldest) {
-      if (oldest.deadline > now) return Math.min(next, oldest.deadline)
+    for (let oldest = this.#room.oldest; oldest && oldest.deadline <= now; oldest = this.#room.oldest) {
       this.#room.take()
       oldest.reject(neverSent(oldest.topic, undefined))
       oldest.placed()
+    }
+    for (const topic of this.#topics.values()) {
+      for (const queue of topic.queues()) {
+        for (const batch of queue.pending()) if (batch.deadline <= now) this.#sender.giveUp(queue, batch)
+      }
+      const due = topic.unrouted.filter(({ deadline }) => deadline <= now)
+      topic.unrouted = topic.unrouted.filter(({ deadline }) => deadline > now)
+      for (const outgoing of due) this.#dismiss(outgoing, neverSent(outgoing.topic, topic.lastError))
+    }
+    let next = this.#room.oldest?.deadline ?? Number.POSITIVE_INFINITY
+    for (const topic of this.#topics.values()) {
+      for (const { deadline } of [...topic.pending(), ...topic.unrouted]) next = Math.min(next, deadline)
     }
     return next
   }
@@ -207,7 +204,11 @@ export class Accumulator {
     }).then(
       (route) => {
         topic.finding = false
-        if (route === undefined) return
+        if (route === undefined) {
+          // Something may have come since nothing was there to look for it.
+          if (!isIdle(topic)) this.#find(topic)
+          return
+        }
         topic.use(route)
         for (const queue of topic.partitions) if (queue.batches.length > 0) this.#sender.ready(queue)
         for (const outgoing of topic.unrouted.splice(0)) this.#append(topic, outgoing)
@@ -223,17 +224,14 @@ export class Accumulator {
   #rejectTopic(topic: TopicQueue, error: PortalError): void {
     for (const outgoing of topic.unrouted.splice(0)) this.#dismiss(outgoing, error)
     for (const queue of topic.queues()) {
-      for (const batch of [...queue.batches]) {
-        if (batch.state === 'open' || batch.state === 'waiting') this.#sender.refuse(queue, batch, error)
-      }
+      for (const batch of queue.pending())
+        if (batch.state !== 'sending') this.#sender.refuse(queue, batch, error)
     }
   }
 }
 
 function isIdle(topic: TopicQueue): boolean {
-  if (topic.unrouted.length > 0) return false
-  for (const queue of topic.queues()) if (queue.batches.length > 0) return false
-  return true
+  return topic.unrouted.length === 0 && topic.pending().length === 0
 }
 
 function tooLarge(topic: TopicQueue, outgoing: Outgoing): boolean {

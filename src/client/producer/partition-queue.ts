@@ -34,6 +34,11 @@ export class PartitionQueue {
     this.partition = partition
   }
 
+  /** Those that are not decided, as of now. */
+  pending(): ProducerBatch[] {
+    return this.batches.filter(({ state }) => state !== 'decided')
+  }
+
   /** The next batch that may be sent now. `onUndecided` gets those that a new epoch gives up. */
   next(now: number, onUndecided: (batch: ProducerBatch) => void): ProducerBatch | undefined {
     if (this.blocked || this.retryAt > now) return undefined

@@ -139,11 +139,10 @@ export class Sender {
     for (let at = 0; at < request.length; at++) {
       const { queue, batch } = request[at]!
       if (!queue.received(batch)) continue
-      const result = results[at] ?? {
-        error: new PortalError('DISCONNECTED', 'An answer was incomplete.'),
-      }
-      if (result.error === undefined) this.#stored(queue, batch, result.runs)
-      else this.#failed(queue, batch, result.error)
+      const result = results[at]
+      if (result?.error) this.#failed(queue, batch, result.error)
+      else if (answers(result?.runs, batch)) this.#stored(queue, batch, result!.runs)
+      else this.#failed(queue, batch, new PortalError('DISCONNECTED', 'An answer was incomplete.'))
     }
     this.pump()
     this.#resolver.drain()
@@ -217,6 +216,11 @@ export class Sender {
       Math.ceil(Math.max(0, queue.retryAt - clock.monotonic())),
     )
   }
+}
+
+/** Whether the answer says of every message where it is. */
+function answers(runs: readonly number[] = [], { count }: ProducerBatch): boolean {
+  return runs.reduce((sum, part, at) => (at % 3 === 0 ? sum + part : sum), 0) === count
 }
 
 /** Whether the batch may have been stored although this was the answer. */

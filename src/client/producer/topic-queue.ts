@@ -1,5 +1,6 @@
 import type { PortalError } from '../../core/errors.js'
 import type { TopicRoute } from '../../protocol/service.js'
+import type { ProducerBatch } from './batch.js'
 import type { Outgoing } from './outgoing.js'
 import { PartitionQueue } from './partition-queue.js'
 
@@ -26,6 +27,11 @@ export class TopicQueue {
   *queues(): IterableIterator<PartitionQueue> {
     yield* this.partitions
     yield* this.former
+  }
+
+  /** Batches that are not decided, as of now. */
+  pending(): ProducerBatch[] {
+    return [...this.queues()].flatMap((queue) => queue.pending())
   }
 
   /** Takes a route into use. Batches for a topic that is gone move to its successor. */
