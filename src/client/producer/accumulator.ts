@@ -21,6 +21,8 @@ export class Accumulator {
   readonly #room: WaitingRoom
   readonly #sender: Sender
   readonly #deadlines: Deadlines
+  #flush = new Flush()
+  #flushed: Promise<unknown> | undefined
   #scheduled = false
   #admitting = false
 
@@ -39,32 +41,31 @@ export class Accumulator {
 
   add(outgoing: Outgoing): void {
     const admission = this.#room.admit(outgoing)
-    if (admission === 'refused') return outgoing.reject(overfull(outgoing.topic, this.#room.limit))
+    this.#flush.enter()
+    if (admission === 'refused') return outgoing.refuse(overfull(outgoing.topic, this.#room.limit))
     this.#deadlines.begin()
     if (admission === 'go') this.#place(outgoing)
     else outgoing.hold(this.#deadline())
   }
 
-  /** Resolves when all that was added before is stored or refused. */
-  flush(): Promise<void> {
-    const flush = new Flush()
-    for (const topic of this.#topics.values()) {
-      // One that is decided may still stand behind one that is not: nobody will say so again.
-      for (const batch of topic.pending()) batch.awaitedBy(flush)
-      for (const outgoing of topic.unrouted) outgoing.awaitedBy(flush)
-    }
-    for (const outgoing of this.#room) outgoing.awaitedBy(flush)
-    for (const batch of this.#sender.unanswered()) batch.awaitedBy(flush)
-    flush.leave()
-    return flush.done
+  /** The next flush, which waits for what is added now. */
+  get upcoming(): Flush {
+    return this.#flush
+  }
+
+  /** Resolves when all that was added before is stored or refused, and everybody has been told. */
+  async flush(): Promise<void> {
+    const { done } = this.#flush
+    this.#flush.leave()
+    this.#flush = new Flush()
+    this.#flushed = Promise.all([this.#flushed, done])
+    await this.#flushed
   }
 
   /** Rejects all that is not in a request at this moment. */
   abandon(error: PortalError): void {
-    for (let outgoing = this.#room.take(); outgoing !== undefined; outgoing = this.#room.take()) {
-      outgoing.reject(error)
-      outgoing.placed()
-    }
+    for (let outgoing = this.#room.take(); outgoing !== undefined; outgoing = this.#room.take())
+      outgoing.refuse(error)
     for (const topic of this.#topics.values()) this.#rejectTopic(topic, error)
   }
 
@@ -100,7 +101,6 @@ export class Accumulator {
       return this.#dismiss(outgoing, error as PortalError)
     }
     if (!queue.open?.tryAdd(outgoing)) this.#beginBatch(topic, queue, outgoing)
-    outgoing.placed()
     this.#sender.ready(queue)
     this.#schedule()
   }
@@ -113,6 +113,7 @@ export class Accumulator {
     const batch = new ProducerBatch(
       new RecordBatchBuilder(this.#side.runtime.crc32),
       first.deadline === 0 ? this.#deadline() : first.deadline,
+      first.flush,
     )
     batch.tryAdd(first)
     queue.open = batch
@@ -141,8 +142,7 @@ export class Accumulator {
   }
 
   #dismiss(outgoing: Outgoing, error: PortalError | undefined): void {
-    if (error !== undefined) outgoing.reject(error)
-    outgoing.placed()
+    outgoing.refuse(error)
     this.#free(outgoing.bytes)
   }
 
@@ -161,8 +161,7 @@ export class Accumulator {
   readonly #giveUp = (now: number): number => {
     for (let oldest = this.#room.oldest; oldest && oldest.deadline <= now; oldest = this.#room.oldest) {
       this.#room.take()
-      oldest.reject(neverSent(oldest.topic, undefined))
-      oldest.placed()
+      oldest.refuse(neverSent(oldest.topic, undefined))
     }
     for (const topic of this.#topics.values()) {
       for (const queue of topic.queues()) {

@@ -29,10 +29,12 @@ export class ProducerBatch {
   readonly timestamps: number[] = []
   readonly resolves: ((sent: Sent) => void)[] = []
   readonly rejects: ((error: PortalError) => void)[] = []
-  #flushes: Set<Flush> | undefined
+  /** The one that waits for all of its messages. */
+  readonly flush: Flush
 
-  constructor(builder: RecordBatchBuilder, deadline: number) {
+  constructor(builder: RecordBatchBuilder, deadline: number, flush: Flush) {
     this.builder = builder
+    this.flush = flush
     this.deadline = deadline
   }
 
@@ -40,34 +42,19 @@ export class ProducerBatch {
     return this.timestamps.length
   }
 
-  /** Whether the message went in; a batch that is full takes none. */
+  /** Whether the message went in; a batch takes none when it is full, or after a flush. */
   tryAdd(outgoing: Outgoing): boolean {
-    if (!this.builder.tryAppend(outgoing.record)) return false
+    if (outgoing.flush !== this.flush || !this.builder.tryAppend(outgoing.record)) return false
     this.bytes += outgoing.bytes
     this.timestamps.push(outgoing.record.timestamp)
     this.resolves.push(outgoing.resolve)
     this.rejects.push(outgoing.reject)
-    if (outgoing.flushes !== undefined) for (const flush of outgoing.flushes) this.awaitedBy(flush)
+    outgoing.isPlaced = true
     return true
   }
 
   reject(error: PortalError): void {
     for (const reject of this.rejects) reject(error)
-    this.answered()
-  }
-
-  /** A flush waits until all its promises are settled. */
-  awaitedBy(flush: Flush): void {
-    this.#flushes ??= new Set()
-    if (this.#flushes.has(flush)) return
-    this.#flushes.add(flush)
-    flush.enter()
-  }
-
-  /** Its promises are settled. */
-  answered(): void {
-    if (this.#flushes === undefined) return
-    for (const flush of this.#flushes) flush.leave()
-    this.#flushes = undefined
+    this.flush.leave(this.count)
   }
 }

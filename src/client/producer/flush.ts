@@ -1,4 +1,4 @@
-/** A wait for everything that was under way when it began. */
+/** The messages between one flush and the next, and a wait until all of them are settled. */
 export class Flush {
   readonly done: Promise<void>
   #left = 1
@@ -14,9 +14,9 @@ export class Flush {
     this.#left++
   }
 
-  /** Called once for each `enter`, and once when all have entered. */
-  leave(): void {
-    this.#left--
+  /** Called for each that has entered, and once when no more will. */
+  leave(count = 1): void {
+    this.#left -= count
     if (this.#left === 0) this.#resolve()
   }
 }

@@ -23,7 +23,8 @@ export class Outgoing {
   /** Nobody waits for it, and it is in no batch: it is not sent. */
   cancelled = false
   isPlaced = false
-  flushes: Set<Flush> | undefined
+  /** The one that waits for it. */
+  readonly flush: Flush
 
   constructor(
     topic: string,
@@ -31,6 +32,7 @@ export class Outgoing {
     record: RecordInput,
     resolve: (sent: Sent) => void,
     reject: (error: PortalError) => void,
+    flush: Flush,
   ) {
     this.topic = topic
     this.partition = partition
@@ -39,6 +41,7 @@ export class Outgoing {
       RECORD_OVERHEAD + record.value.length + (record.key?.length ?? 0) + headerBytes(record.headers)
     this.resolve = resolve
     this.reject = reject
+    this.flush = flush
   }
 
   /** It does not go into a batch at once: what the caller may change by then is copied. */
@@ -53,18 +56,11 @@ export class Outgoing {
     }
   }
 
-  awaitedBy(flush: Flush): void {
-    this.flushes ??= new Set()
-    this.flushes.add(flush)
-    flush.enter()
-  }
-
-  /** It is in a batch, which has its flushes now, or was refused. */
-  placed(): void {
+  /** It goes into no batch; without an error nobody waits for it. */
+  refuse(error?: PortalError): void {
     this.isPlaced = true
-    if (this.flushes === undefined) return
-    for (const flush of this.flushes) flush.leave()
-    this.flushes = undefined
+    if (error) this.reject(error)
+    this.flush.leave()
   }
 }
 

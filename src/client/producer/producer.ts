@@ -1,5 +1,6 @@
 import { abortedError, PortalError } from '../../core/errors.js'
 import { checkTopicName } from '../../core/names.js'
+import type { RecordInput } from '../../core/record-batch-builder.js'
 import type { ClientSide, Connection } from '../../protocol/connection.js'
 import { clientDiagnostics } from '../../runtime/diagnostics.js'
 import { clientSideOf, closedReason } from '../client-side.js'
@@ -128,9 +129,7 @@ export class Producer {
       })
       const promises = records.map((record, at) => {
         const promise = new Promise<Sent>(this.#executor)
-        this.#accumulator.add(
-          new Outgoing(topic, messages[at]!.partition, record, this.#resolve, this.#reject),
-        )
+        this.#outgoing(topic, messages[at]!.partition, record)
         return promise
       })
       return Promise.all(promises)
@@ -155,9 +154,16 @@ export class Producer {
   ): { promise: Promise<Sent>; outgoing: Outgoing } {
     const record = toRecord(value, options, this.#side.runtime.clock.now())
     const promise = new Promise<Sent>(this.#executor)
-    const outgoing = new Outgoing(topic, options?.partition, record, this.#resolve, this.#reject)
-    this.#accumulator.add(outgoing)
+    const outgoing = this.#outgoing(topic, options?.partition, record)
     return { promise, outgoing }
+  }
+
+  /** Hands over a message whose promise was made last. */
+  #outgoing(topic: string, partition: number | undefined, record: RecordInput): Outgoing {
+    const { upcoming } = this.#accumulator
+    const outgoing = new Outgoing(topic, partition, record, this.#resolve, this.#reject, upcoming)
+    this.#accumulator.add(outgoing)
+    return outgoing
   }
 
   #sendAbortably(topic: string, value: unknown, options: SendOptions, signal: AbortSignal): Promise<Sent> {

@@ -26,11 +26,6 @@ export class Resolver {
     this.#queue.push({ topic, partition, batch, runs })
   }
 
-  /** Those whose senders do not know yet. */
-  batches(): ProducerBatch[] {
-    return this.#queue.map((stored) => stored.batch)
-  }
-
   /** Resolves as many as this turn has room for; the rest follows by itself. */
   drain(): void {
     let done = 0
@@ -62,5 +57,5 @@ function resolveBatch({ topic, partition, batch, runs }: Stored): void {
     for (; at < end; at++)
       resolves[at]!({ topic, partition, offset: at + shift, timestamp: timestamps[at]!, duplicate })
   }
-  batch.answered()
+  batch.flush.leave(batch.count)
 }

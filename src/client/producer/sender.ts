@@ -62,11 +62,6 @@ export class Sender {
     }
   }
 
-  /** Batches that are stored and whose senders do not know it yet. */
-  unanswered(): Iterable<ProducerBatch> {
-    return this.#resolver.batches()
-  }
-
   /** The batch's time is over. */
   giveUp(queue: PartitionQueue, batch: ProducerBatch): void {
     const undecided = batch.state === 'sending' || batch.maybeStored

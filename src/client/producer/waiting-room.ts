@@ -63,10 +63,6 @@ export class WaitingRoom {
     return outgoing
   }
 
-  *[Symbol.iterator](): Iterator<Outgoing> {
-    for (let at = this.#first; at < this.#waiting.length; at++) yield this.#waiting[at]!
-  }
-
   /** One message may be larger than the limit: it goes alone. */
   #fits(bytes: number): boolean {
     return this.#held === 0 || this.#held + bytes <= this.limit
