@@ -1,5 +1,5 @@
-// The last line of .ci/run. `node total.mjs FOLDER [FAILED STEP]...`: adds up the JSON reports that vitest left in the
-// folder, one a step, prints `N passed, N failed`, and fails if anything failed or nothing was run.
+// The last line of .ci/run. `node total.mjs FOLDER [FAILED STEP]...`: adds up the JSON reports that vitest, or what counts
+// as it does, left in the folder, one a step, prints `N passed, N failed`, and fails if anything failed or nothing was run.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -1,46 +1,87 @@
+import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { report, simulate } from './simulate.js'
-import { simulateCluster } from './simulate-cluster.js'
+import { keepSeed, keptSeeds } from './kept-seeds.js'
+import { type Measured, measured } from './measured.js'
+import { inProcesses } from './pool.js'
+import { CASTS, type Cast, report, type Task } from './simulate.js'
+import { Tally } from './tally.js'
 
-// npm run sim -- [--seed N] [--runs N | --minutes M] [--steps N] [--network | --cluster] [--keep] [--loud]: histories one after the
-// other, until one breaks a promise; with --keep, all of them.
+const HELP = `npm run sim -- [--raw] [--network] [--cluster] [options]
+  --raw, --network, --cluster   whose histories                              (default: all, in turns)
+  --seed N                      the first                                    (default: any; it is printed)
+  --runs N | --minutes M        how many seeds, or for how long              (default: 1 run)
+  --steps N                     steps of trouble                             (default: ${JSON.stringify(stepsByCast())})
+  --kept                        first all of kept-seeds.txt, each twice
+  --keep                        adds what fails to kept-seeds.txt
+  --workers N                   processes, one history each                  (default: one a core)
+  --loud                        prints all that happens; in this process
+  --report FILE                 counts as vitest's JSON has them, for .ci/total.mjs`
+
 const { values } = parseArgs({
   options: {
-    seed: { type: 'string' },
-    runs: { type: 'string', default: '1' },
-    minutes: { type: 'string' },
-    steps: { type: 'string' },
-    keep: { type: 'boolean', default: false },
+    raw: { type: 'boolean', default: false },
     network: { type: 'boolean', default: false },
     cluster: { type: 'boolean', default: false },
+    seed: { type: 'string' },
+    runs: { type: 'string' },
+    minutes: { type: 'string' },
+    steps: { type: 'string' },
+    kept: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    workers: { type: 'string' },
     loud: { type: 'boolean', default: false },
+    report: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
-const first = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed)
-const runs = values.minutes === undefined ? Number(values.runs) : Number.POSITIVE_INFINITY
-const began = Date.now()
-const until = began + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000
-const failed: number[] = []
-let seeds = 0
-let steps = 0
-let milliseconds = 0
-for (; seeds < runs && Date.now() < until; seeds++) {
-  const seed = first + seeds
-  const { loud } = values
-  const outcome = values.cluster
-    ? await simulateCluster(seed, Number(values.steps ?? 20_000), { loud })
-    : await simulate(seed, Number(values.steps ?? 4_000), { loud, cast: values.network ? 'network' : 'raw' })
-  steps += outcome.steps
-  milliseconds += outcome.milliseconds
-  if (outcome.error !== undefined) {
-    failed.push(outcome.seed)
-    const lines = values.keep ? 0 : 120
-    console.log(report(outcome, lines))
-    if (!values.keep) process.exit(1)
-  } else if (runs === 1) console.log(outcome.hash, JSON.stringify({ ...outcome, trace: undefined }))
+if (values.help) {
+  console.log(HELP)
+  process.exit()
 }
-const speed = Math.round(milliseconds / (Date.now() - began))
-console.log(
-  `${seeds} seeds from ${first}, ${steps} steps, ${speed} × real time, ${failed.length} failed ${failed.join(' ')}`,
-)
-process.exitCode = failed.length > 0 ? 1 : 0
+
+/** A history, and whether it is one of the list: then it is run twice. */
+interface Run extends Task {
+  readonly isKept: boolean
+}
+
+const chosen = CASTS.filter((cast) => values[cast])
+const casts = chosen.length > 0 ? chosen : CASTS
+const first = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed)
+const seeds = values.minutes === undefined ? Number(values.runs ?? 1) : Number.POSITIVE_INFINITY
+const until = Date.now() + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000
+const workers = Number(values.workers ?? availableParallelism())
+const tally = new Tally()
+
+function done({ isKept }: Run, outcome: Measured): void {
+  const { cast, seed, steps, error } = outcome
+  for (const line of tally.add(outcome, isKept)) console.log(line)
+  if (error === undefined) return
+  console.log(report(outcome))
+  if (values.keep) keepSeed({ cast, seed, steps, why: error.split('\n')[0]! })
+}
+
+console.log(`from seed ${first}`)
+if (values.loud || (seeds * casts.length === 1 && !values.kept)) {
+  for (const run of runs()) done(run, await measured(run, { loud: values.loud }))
+} else await inProcesses(workers, runs(), done)
+
+console.log(tally.summary())
+if (values.report !== undefined) writeFileSync(values.report, JSON.stringify(tally.asTests()))
+process.exitCode = tally.failed > 0 ? 1 : 0
+
+function* runs(): Generator<Run> {
+  for (const { cast, seed, steps } of values.kept ? keptSeeds(casts) : []) {
+    for (const _ of ['once', 'twice']) yield { cast, seed, steps, isKept: true }
+  }
+  for (let seed = first; seed < first + seeds; seed++) {
+    for (const cast of casts) {
+      if (Date.now() >= until) return
+      yield { cast, seed, steps: Number(values.steps ?? stepsByCast()[cast]), isKept: false }
+    }
+  }
+}
+
+function stepsByCast(): Record<Cast, number> {
+  return { raw: 4_000, network: 4_000, cluster: 20_000 }
+}

@@ -1,43 +1,68 @@
-import { type Cast, World } from './world.js'
+import { ClusterWorld } from './cluster-world.js'
+import type { Ledger } from './ledger.js'
+import type { Scheduler } from './scheduler.js'
+import type { Trace } from './trace.js'
+import { World } from './world.js'
 
-export interface Outcome {
+/** Who lives in a history: one broker's clients call by call; the library's own, all far away; a cluster and its clients. */
+export const CASTS = ['raw', 'network', 'cluster'] as const
+
+export type Cast = (typeof CASTS)[number]
+
+/** A history before it has happened. */
+export interface Task {
+  readonly cast: Cast
   readonly seed: number
-  readonly cast: Cast | 'cluster'
-  readonly hash: string
+  /** Steps of trouble; healing and draining come on top. */
   readonly steps: number
+}
+
+export interface Outcome extends Task {
+  /** Of all that happened: the same seed gives the same. */
+  readonly hash: string
+  /** All that were taken. */
+  readonly taken: number
   /** Of virtual time. */
   readonly milliseconds: number
   readonly entries: number
   readonly promises: number
   readonly counts: Record<string, number>
-  readonly error: unknown
+  /** The promise that did not hold, and where that was seen; undefined: all held. */
+  readonly error: string | undefined
+  /** The end of what happened. */
   readonly trace: readonly string[]
 }
 
-/** One history: everything in it follows from the seed. */
-export async function simulate(
-  seed: number,
-  steps: number,
-  options: { readonly loud?: boolean; readonly cast?: Cast } = {},
-): Promise<Outcome> {
-  const world = new World(seed, options.cast ?? 'raw')
-  world.trace.loud = options.loud ?? false
-  const stray = (error: unknown) => world.scheduler.fail(error)
+interface Simulated {
+  readonly scheduler: Scheduler
+  readonly trace: Trace
+  readonly auditor: Ledger
+  readonly counts: ReadonlyMap<string, number>
+  run(steps: number): Promise<void>
+}
+
+/** One history: everything in it follows from the task. `loud` prints each line as it comes. */
+export async function simulate(task: Task, options: { readonly loud?: boolean } = {}): Promise<Outcome> {
+  const { cast, seed, steps } = task
+  const world: Simulated = cast === 'cluster' ? new ClusterWorld(seed) : new World(seed, cast)
+  const { scheduler, auditor, trace, counts } = world
+  trace.loud = options.loud ?? false
+  const stray = (error: unknown) => scheduler.fail(error)
   process.on('unhandledRejection', stray)
-  let error: unknown
+  let error: string | undefined
   try {
     await world.run(steps)
   } catch (caught) {
-    error = caught
+    error = caught instanceof Error ? (caught.stack ?? caught.message) : String(caught)
   } finally {
     process.off('unhandledRejection', stray)
   }
-  const { scheduler, auditor, trace, counts } = world
   return {
+    cast,
     seed,
-    cast: world.cast,
+    steps,
     hash: trace.digest(),
-    steps: scheduler.steps,
+    taken: scheduler.steps,
     milliseconds: scheduler.now,
     entries: auditor.entries,
     promises: auditor.promises,
@@ -47,13 +72,12 @@ export async function simulate(
   }
 }
 
-/** A failure as a person reads it. */
-export function report({ seed, cast, steps, error, trace }: Outcome, lines = 60): string {
-  const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
+/** A failure as a person reads it: the end of what happened, what is wrong, and how to see it again. */
+export function report({ cast, seed, steps, taken, error, trace }: Outcome, lines = 120): string {
   return [
     ...(lines > 0 ? trace.slice(-lines) : []),
     '',
-    `seed ${seed}, step ${steps}: ${what}`,
-    `Again: npm run sim -- --seed ${seed}${cast === 'raw' ? '' : ` --${cast}`}`,
+    `${cast} seed ${seed}, step ${taken}: ${error}`,
+    `Again, all of it: npm run sim -- --${cast} --seed ${seed} --steps ${steps} --loud`,
   ].join('\n')
 }

@@ -37,8 +37,8 @@ const SETTINGS: Record<string, Partial<GroupSettings>> = {
   hasty: { maxDeliveries: 4, backoff: { initial: 5, max: 1_000, factor: 3, jitter: 1 }, deadLetter: false },
 }
 
-/** Who lives in a world: clients call by call, near and far; or the library's own, all far away. */
-export type Cast = 'raw' | 'network'
+/** Who lives in this world: clients call by call, near and far; or the library's own, all far away. */
+type Cast = 'raw' | 'network'
 
 const GROUPS: Record<Cast, readonly { readonly topic: string; readonly group: string }[]> = {
   raw: [
