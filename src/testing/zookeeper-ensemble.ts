@@ -1,10 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PortalError } from '../core/errors.js'
-import { systemRuntime } from '../runtime/system.js'
 import { findZooKeeper } from './find-zookeeper.js'
+import { freePorts } from './free-ports.js'
 import { ZooKeeperServer } from './zookeeper-server.js'
 
 export interface ZooKeeperEnsembleOptions {
@@ -29,9 +28,6 @@ export interface ZooKeeperEnsemble extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Below the ports that systems give to connections: one that is tried while its server is down could else be connected to itself. */
-const FIRST_PORT = 15_000
-const LAST_PORT = 32_000
 /** Another process may take a port between the choice and the start. */
 const ATTEMPTS = 3
 
@@ -126,22 +122,4 @@ async function configure(
       return new ZooKeeperServer(port, classpath, configuration)
     }),
   )
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const { random } = systemRuntime()
-  const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = FIRST_PORT + Math.floor(random.float() * (LAST_PORT - FIRST_PORT))
-    if (await isFree(port)) ports.add(port)
-  }
-  return [...ports]
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CoordinationStore } from '../../src/coordination/coordination.js'
 import type { HttpOptions } from '../../src/http.js'
+import { freePorts } from '../../src/testing/free-ports.js'
 import { type ZooKeeperEnsemble, zooKeeperEnsemble } from '../../src/testing/zookeeper-ensemble.js'
 import { zookeeper } from '../../src/zookeeper.js'
 import { BrokerProcess, type BrokerWord, brokerProgram } from './broker-process.js'
@@ -30,10 +30,6 @@ export interface Leadership {
   readonly partition: number
   readonly epoch: number
 }
-
-/** Below the ports that systems give to connections. */
-const FIRST_PORT = 15_000
-const LAST_PORT = 32_000
 
 /**
  * Brokers as processes and a ZooKeeper ensemble, with a relay in every way between any two of them: from clients to each broker, from each broker
@@ -211,21 +207,4 @@ export interface PartitionNode {
 
 function openAll(targets: readonly string[]): Promise<Relay[]> {
   return Promise.all(targets.map((target) => Relay.open(target)))
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
-    if (await isFree(port)) ports.add(port)
-  }
-  return [...ports]
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }
