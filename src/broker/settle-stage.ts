@@ -6,6 +6,7 @@ import { Bell } from './bell.js'
 import type { Cut } from './cut.js'
 import type { EntryLog, Leadership } from './entry-log.js'
 import { FailureJudge } from './failures.js'
+import { RecentAnswers } from './recent-answers.js'
 import { overdue, type PendingSettle, SettleBuilder } from './settling.js'
 
 /** The ends of leases: what consumers settle, and leases whose time is over. */
@@ -14,11 +15,13 @@ export class SettleStage {
   readonly dying = new Bell()
   readonly #lead: Leadership
   readonly #entryLog: EntryLog
+  readonly #recent: RecentAnswers
   #settles: PendingSettle[] = []
 
   constructor(lead: Leadership, entryLog: EntryLog) {
     this.#lead = lead
     this.#entryLog = entryLog
+    this.#recent = new RecentAnswers(lead.host.runtime.clock)
   }
 
   add(settle: PendingSettle): void {
@@ -49,20 +52,25 @@ export class SettleStage {
         this.#appendSettles(group, builder)
         builder = this.#settleBuilder()
       }
-      const known =
-        settle.number === undefined
-          ? undefined
-          : this.#lead.state.findAnswer(settle.group, settle.consumer, settle.number)
+      const known = this.#answerOf(settle)
       if (known) {
-        answerLater(known.lost)
+        answerLater(known)
         continue
       }
       const settings = this.#lead.topic.settings(settle.group)
       const lost = settings ? builder.add(settle, settings) : settle.parts.map((part) => part.ranges)
+      if (settings) this.#recent.remember(settle, lost)
       answerLater(lost)
     }
     this.#appendSettles(group, builder)
     for (const answer of answers) answer()
+  }
+
+  /** What a repeated request was answered: by this leader, or by one before it. */
+  #answerOf(settle: PendingSettle): readonly (readonly number[])[] | undefined {
+    const { group, consumer, number } = settle
+    if (number === undefined) return undefined
+    return this.#recent.find(settle) ?? this.#lead.state.findAnswer(group, consumer, number)?.lost
   }
 
   /** Leases that ended without word: alone, it was a failure; among several, nobody knows which (invariant 22). */

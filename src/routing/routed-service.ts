@@ -7,7 +7,7 @@ import { produceToLeaders } from './produce.js'
 import { LeaderReceives } from './receive.js'
 import { type Receive, ReceiveStreams } from './receive-streams.js'
 import type { RouteSource } from './routes.js'
-import { settleAtLeaders } from './settle.js'
+import { LeaderSettles } from './settle.js'
 
 export interface RoutingOptions {
   readonly runtime: Runtime
@@ -47,6 +47,7 @@ export interface Routing extends Asking {
 export function routing(options: RoutingOptions): Routing {
   const leaders = new Leaders({ ...options, provesFirst: options.anyBroker !== undefined })
   const asking: Asking = { leaders, anyBroker: options.anyBroker }
+  const settles = new LeaderSettles(asking)
   const receives = new LeaderReceives(asking, options.closed)
   const receiveFromAll: Receive = (request, call) => receives.receive(request, call)
   const streams = new LeaderStreams(leaders, new ReceiveStreams(options.runtime), receiveFromAll)
@@ -60,7 +61,7 @@ export function routing(options: RoutingOptions): Routing {
     settle: async (request, call) => {
       const at = request.credit && streams.leaderOf(request.credit.stream)
       if (request.credit && at === undefined) await streams.raise(request.credit, call)
-      return settleAtLeaders(asking, request, call, at)
+      return settles.settle(request, call, at)
     },
     read: (request, call) =>
       askLeader(asking, request, call, (service, options) => service.read(request, options)),

@@ -3,23 +3,48 @@ import type { CallOptions, SettleRequest, SettleResponse } from '../protocol/ser
 import { type Asking, byLeader, notLed, PATIENCE } from './ask.js'
 import { type Leader, passedOn } from './leaders.js'
 
+/** What leaders have said to the parts of a request, by place. */
+type Answers = Map<number, readonly number[]>
+
 /**
  * Takes each settlement to the leader of its partition and puts the answers together. Every part keeps the request's number: when some leader does
- * not answer, the whole of it is refused and may be repeated under that number, and those who have answered answer the same again.
- *
- * `creditAt`: the leader that has the stream of the request's credit, if one has.
+ * not answer, the whole of it is refused and may be repeated under that number, and those who have answered answer the same again. Where the very
+ * same request is repeated they are not asked: a leader that has followed since may know only the last few answers.
  */
-export async function settleAtLeaders(
+export class LeaderSettles {
+  readonly #asking: Asking
+  readonly #answered = new WeakMap<SettleRequest, Answers>()
+
+  constructor(asking: Asking) {
+    this.#asking = asking
+  }
+
+  /** `creditAt`: the leader that has the stream of the request's credit, if one has. */
+  async settle(
+    request: SettleRequest,
+    call: CallOptions | undefined,
+    creditAt?: Leader,
+  ): Promise<SettleResponse> {
+    const answers: Answers = this.#answered.get(request) ?? new Map()
+    this.#answered.set(request, answers)
+    await settleAtLeaders(this.#asking, request, call, creditAt, answers)
+    return { lost: request.settlements.map((_, place) => answers.get(place) ?? []) }
+  }
+}
+
+/** Asks for what has no answer yet. */
+async function settleAtLeaders(
   asking: Asking,
   request: SettleRequest,
   call: CallOptions | undefined,
-  creditAt?: Leader,
-): Promise<SettleResponse> {
+  creditAt: Leader | undefined,
+  answers: Answers,
+): Promise<void> {
   const { leaders, anyBroker } = asking
   const { topicId, settlements } = request
-  const lost = new Array<readonly number[]>(settlements.length)
   const leaderOf = ({ partition }: { readonly partition: number }) => leaders.of(topicId, partition)
-  const group = () => byLeader(settlements, [...settlements.keys()], leaderOf)
+  const open = [...settlements.keys()].filter((place) => !answers.has(place))
+  const group = () => byLeader(settlements, open, leaderOf)
   if (anyBroker === undefined) await leaders.until(() => !group().has(undefined), PATIENCE, call?.signal)
   const settle = async (leader: Leader | undefined, places: readonly number[]) => {
     const credit = leader !== undefined && leader === creditAt ? request.credit : undefined
@@ -28,9 +53,7 @@ export async function settleAtLeaders(
     const answer = await (leader === undefined
       ? askAny(part, partitions[0]!)
       : askOne(leader, part, partitions))
-    places.forEach((place, at) => {
-      lost[place] = answer.lost[at] ?? []
-    })
+    places.forEach((place, at) => answers.set(place, answer.lost[at] ?? []))
   }
   const askAny = async (part: SettleRequest, partition: number) => {
     if (anyBroker === undefined) throw notLed(topicId, partition)
@@ -55,5 +78,4 @@ export async function settleAtLeaders(
   // What can be repeated is: only then is anything known of all parts.
   const error = errors.find((one) => isPortalError(one) && one.retriable) ?? errors[0]
   if (error !== undefined) throw error
-  return { lost }
 }
