@@ -1,7 +1,5 @@
 import type { TestProject } from 'vitest/node'
-import { findZooKeeper } from '../../src/testing/find-zookeeper.js'
-import { zooKeeperMissing } from '../../src/testing/zookeeper-ensemble.js'
-import { has, installPackage } from './install.js'
+import { provideZooKeeper } from './provide-zookeeper.js'
 import { startHelper } from './zookeeper-helper.js'
 
 declare module 'vitest' {
@@ -14,20 +12,14 @@ declare module 'vitest' {
 }
 
 /**
- * The cluster's tests run on real ZooKeeper servers. Where Java or ZooKeeper is missing and Debian's packages can be had they are installed, once and
- * said aloud (PORTAL_MQ_INSTALL=0 forbids it); else these tests fail, with the line to run.
+ * The cluster's tests run on real ZooKeeper servers, which are installed where that can be done; else these tests fail, with the line to run.
  *
  * Servers are started by this process, which no test blocks or ends.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  if (findZooKeeper() === undefined) {
-    // Neither package starts a server of its own.
-    const packages = [...(has('java') ? [] : ['default-jre-headless']), 'libzookeeper-java']
-    installPackage(packages, 'the tests of the cluster run on')
-  }
-  const found = findZooKeeper() !== undefined
-  const helper = found ? await startHelper() : undefined
+  const missing = provideZooKeeper('the tests of the cluster')
+  const helper = missing === '' ? await startHelper() : undefined
   project.provide('zookeeperHelper', helper?.url ?? '')
-  project.provide('zookeeperMissing', found ? '' : zooKeeperMissing())
+  project.provide('zookeeperMissing', missing)
   return async () => helper?.close()
 }

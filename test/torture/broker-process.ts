@@ -51,8 +51,9 @@ export class BrokerProcess {
   #process: ChildProcess | undefined
   #ended: Promise<void> = Promise.resolve()
   #id: string | undefined
-  /** Ends that nobody asked for. */
+  /** Ends that nobody asked for, with what was said last. */
   readonly surprises: string[] = []
+  #lastError = ''
   #expected = false
 
   constructor(name: string, program: string, config: BrokerConfig, onWord: (word: BrokerWord) => void) {
@@ -81,6 +82,7 @@ export class BrokerProcess {
     })
     this.#process = child
     this.#expected = false
+    this.#lastError = ''
     child.stdin!.on('error', () => {})
     child.stderr!.on('data', (chunk) => this.#log(String(chunk)))
     let ready = () => {}
@@ -94,13 +96,15 @@ export class BrokerProcess {
         this.#id = word.id
         ready()
       }
+      if (word.said === 'log' && word.level === 'error') this.#lastError = word.message
       this.#log(`${line}\n`)
       this.#onWord(word)
     })
     this.#ended = once(child, 'exit').then(([code, signal]) => {
       this.#process = undefined
       child.stdin!.destroy()
-      if (!this.#expected) this.surprises.push(`Broker ${this.name} ended by itself with ${code ?? signal}.`)
+      if (!this.#expected)
+        this.surprises.push(`Broker ${this.name} ended by itself with ${code ?? signal}: ${this.#lastError}`)
       this.#log(`ended with ${code ?? signal}\n`)
     })
     const ending = this.#ended.then(() => {

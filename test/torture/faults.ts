@@ -94,7 +94,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     for (const broker of cluster.brokers) {
       await broker.stop()
       await broker.start()
-      await load.untilInSync(60_000)
+      await load.untilInSync(120_000)
     }
     return 'one after the other'
   },

@@ -4,6 +4,12 @@ export interface Value {
   readonly number: number
 }
 
+/** Where a message is. */
+export interface Place {
+  readonly partition: number
+  readonly offset: number
+}
+
 interface Send {
   readonly partition: number
   readonly sentAt: number
@@ -14,24 +20,35 @@ interface Delivery {
   readonly consumer: string
   /** Which delivery of the message it is, as the consumer was told. */
   readonly count: number
+  /** The index of the entry that leased it: of two leases of a message, the later one's is higher. */
+  readonly lease: number
   readonly at: number
   /** When its consumer had it no more, as far as that knew. */
   until: number
+}
+
+/** What a consumer says of a message that it was given. */
+export interface Handling {
+  /** It has it no more. */
+  over(): void
+  /** An ack of it resolved. */
+  acked(): void
+  /** LEASE_LOST: the ack has changed nothing. */
+  ackLost(why: string): void
+  /** It is unknown whether the ack has changed anything. */
+  ackUndecided(): void
 }
 
 interface Stored {
   readonly value: string
   /** In the order in which they came. */
   readonly deliveries: Delivery[]
-  /** When an ack of it resolved. */
-  ackedAt: number | undefined
+  /** Whose ack of it resolved, and when. */
+  acked: { readonly by: Delivery; readonly at: number } | undefined
   /** Why acks of it were refused, or that it is unknown whether they were. */
   readonly refusals: string[]
   undecided: boolean
 }
-
-/** Milliseconds by which two consumers' views of one lease may differ on a busy machine. */
-const LEASE_TOLERANCE = 1_000
 
 /**
  * Everything that clients were told, and whether it can all be true. Times are monotonic, of the one process in which the clients are: what comes
@@ -52,15 +69,12 @@ export class Ledger {
     acked: 0,
     lost: 0,
     ackUndecided: 0,
+    /** Deliveries under leases that were over before another one's ack resolved: they were on their way for longer than their lease. */
+    late: 0,
   }
-  #overlapsLongest = 0
 
   constructor(partitions: number) {
     this.#stored = Array.from({ length: partitions }, () => new Map())
-  }
-
-  get longestOverlap(): number {
-    return this.#overlapsLongest
   }
 
   violate(text: string): void {
@@ -87,54 +101,66 @@ export class Ledger {
     this.#sends.get(nameOf(value))!.outcome = 'undecided'
   }
 
-  /** Returns what to call when the consumer has it no more. */
-  delivered(partition: number, offset: number, value: Value, consumer: string, count: number): () => void {
+  /**
+   * A consumer was given a message. After an ack has resolved nobody leases it again (invariant 19), and no ack succeeds once another lease has begun
+   * (18): what is judged is the order of leases, since what was sent first may arrive last.
+   */
+  delivered(place: Place, value: Value, to: Pick<Delivery, 'consumer' | 'count' | 'lease'>): Handling {
     this.counts.delivered++
     const at = performance.now()
-    const stored = this.#saw(partition, offset, value, `a delivery to ${consumer}`)
-    const name = `${partition}/${offset}`
-    if (stored.ackedAt !== undefined) {
+    const name = `${place.partition}/${place.offset}`
+    const stored = this.#saw(place.partition, place.offset, value, `a delivery to ${to.consumer}`)
+    const delivery: Delivery = { ...to, at, until: Number.POSITIVE_INFINITY }
+    const { acked } = stored
+    if (acked !== undefined && to.lease > acked.by.lease) {
+      const told = `${toldOf(delivery, at)}, ${ms(at - acked.at)} after an ack by ${acked.by.consumer} had resolved`
+      this.violate(`${name} was delivered ${told}; ${historyOf(stored, at)}.`)
+    } else if (acked !== undefined) this.counts.late++
+    if (stored.deliveries.some(({ lease }) => lease === to.lease))
       this.violate(
-        `${name} was delivered to ${consumer} (for the ${count}. time) ${ms(at - stored.ackedAt)} after an ack of it had resolved; before: ${stored.deliveries
-          .map((one) => `to ${one.consumer} (${one.count}.) ${ms(at - one.at)} ago`)
-          .join(', ')}; acks refused: ${stored.refusals.length}, undecided: ${stored.undecided}.`,
+        `${name} was delivered ${toldOf(delivery, at)}, twice under one lease; ${historyOf(stored, at)}.`,
       )
-    }
     if (stored.deliveries.length > 0) this.counts.again++
-    for (const earlier of stored.deliveries) {
-      if (earlier.until <= at) continue
-      // Known only once the earlier one ends.
-      this.#overlapping.push({ name, earlier, consumer, at })
-    }
-    const delivery = { consumer, count, at, until: Number.POSITIVE_INFINITY }
+    for (const earlier of stored.deliveries)
+      if (earlier.until > at) this.#overlapping.push([earlier, delivery])
     stored.deliveries.push(delivery)
-    return () => {
-      delivery.until = Math.min(delivery.until, performance.now())
+    return {
+      over: () => {
+        delivery.until = Math.min(delivery.until, performance.now())
+      },
+      acked: () => this.#acked(name, stored, delivery),
+      ackLost: (why) => {
+        this.counts.lost++
+        stored.refusals.push(why)
+      },
+      ackUndecided: () => {
+        this.counts.ackUndecided++
+        stored.undecided = true
+      },
     }
   }
 
-  readonly #overlapping: {
-    readonly name: string
-    readonly earlier: Delivery
-    readonly consumer: string
-    readonly at: number
-  }[] = []
-
-  acked(partition: number, offset: number): void {
+  #acked(name: string, stored: Stored, by: Delivery): void {
     this.counts.acked++
-    this.#stored[partition]!.get(offset)!.ackedAt ??= performance.now()
+    const at = performance.now()
+    if (stored.acked !== undefined && stored.acked.by !== by)
+      this.violate(`${name} was acked by ${stored.acked.by.consumer} and by ${by.consumer}.`)
+    if (stored.deliveries.some(({ lease }) => lease > by.lease)) {
+      const told = `An ack of ${name} by ${by.consumer} (lease ${by.lease}) succeeded after a later lease had begun`
+      this.violate(`${told}; ${historyOf(stored, at)}.`)
+    }
+    stored.acked ??= { by, at }
   }
 
-  /** LEASE_LOST: the ack has changed nothing. */
-  ackLost(partition: number, offset: number, why: string): void {
-    this.counts.lost++
-    this.#stored[partition]!.get(offset)!.refusals.push(why)
-  }
+  /** The earlier and the later of two deliveries; for how long both had it is known once the earlier one has ended. */
+  readonly #overlapping: (readonly [Delivery, Delivery])[] = []
 
-  /** It is unknown whether the ack has changed anything. */
-  ackUndecided(partition: number, offset: number): void {
-    this.counts.ackUndecided++
-    this.#stored[partition]!.get(offset)!.undecided = true
+  /** For how long two consumers worked on one message, each sure of its lease (ms). */
+  get longestOverlap(): number {
+    const lengths = this.#overlapping.map(
+      ([earlier, later]) => Math.min(earlier.until, later.until, performance.now()) - later.at,
+    )
+    return Math.max(0, ...lengths)
   }
 
   /** Judges what clients were told, against all that is stored in the end. */
@@ -156,7 +182,7 @@ export class Ledger {
           this.violate(`${name} is stored at ${partition}/${offset}, after ${value.producer}/${before}.`)
         last.set(value.producer, Math.max(before, value.number))
         const stored = this.#saw(partition, offset, value, 'reading in the end')
-        if (stored.ackedAt === undefined && !stored.undecided)
+        if (stored.acked === undefined && !stored.undecided)
           this.violate(
             `${partition}/${offset} is settled, but nobody acked it: ${stored.deliveries.length} deliveries, ${stored.refusals.join(' ')}`,
           )
@@ -165,12 +191,6 @@ export class Ledger {
     for (const [name, { outcome }] of this.#sends)
       if (outcome === 'acknowledged' && !found.has(name))
         this.violate(`${name} was acknowledged and is lost.`)
-    for (const { name, earlier, consumer, at } of this.#overlapping) {
-      const overlap = Math.min(earlier.until, performance.now()) - at
-      this.#overlapsLongest = Math.max(this.#overlapsLongest, overlap)
-      if (overlap > LEASE_TOLERANCE)
-        this.violate(`${name} was held by ${earlier.consumer} and ${consumer} at once, for ${ms(overlap)}.`)
-    }
   }
 
   #saw(partition: number, offset: number, value: Value, by: string): Stored {
@@ -180,7 +200,7 @@ export class Ledger {
       const stored: Stored = {
         value: text,
         deliveries: [],
-        ackedAt: undefined,
+        acked: undefined,
         refusals: [],
         undecided: false,
       }
@@ -195,6 +215,16 @@ export class Ledger {
 
 function nameOf({ producer, number }: Value): string {
   return `${producer}/${number}`
+}
+
+/** `at`: now. */
+function toldOf({ consumer, count, lease, at: then }: Delivery, at: number): string {
+  return `to ${consumer} (${count}., lease ${lease}, ${ms(at - then)} ago)`
+}
+
+function historyOf({ deliveries, refusals, undecided }: Stored, at: number): string {
+  const before = deliveries.map((one) => toldOf(one, at)).join(', ')
+  return `deliveries before: ${before || 'none'}; acks refused: ${refusals.length}, undecided: ${undecided}`
 }
 
 export function ms(milliseconds: number): string {

@@ -1,7 +1,8 @@
+import { Message } from '../../src/client/consumer/message.js'
 import { connect } from '../../src/http.js'
 import { Admin, Consumer, isPortalError, Producer, Reader } from '../../src/index.js'
 import { within } from './broker-process.js'
-import { Ledger, type Value } from './ledger.js'
+import { type Handling, Ledger, type Value } from './ledger.js'
 
 export interface LoadOptions {
   readonly urls: readonly string[]
@@ -26,6 +27,8 @@ const GROUP = 'workers'
 const LEASE = 4_000
 /** The most sends of one producer that wait for an answer. */
 const MOST_UNDER_WAY = 3_000
+/** Milliseconds, more than a consumer is given to close. */
+const CLOSE_LIMIT = 90_000
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** Producers that send at a steady rate, and consumers that settle what comes, all of which write what they see into a ledger. */
@@ -210,7 +213,11 @@ class Worker {
   readonly #consumer: Consumer<Value>
   readonly #running: Promise<void>
   readonly #connection: { close(): Promise<void> }
+  readonly #name: string
+  readonly #ledger: Ledger
   #abandoned = false
+  /** Asked for, and not answered. */
+  #acks = 0
 
   constructor(
     name: string,
@@ -219,41 +226,53 @@ class Worker {
     ledger: Ledger,
     random: () => number,
   ) {
+    this.#name = name
+    this.#ledger = ledger
     this.#connection = connection
     this.#consumer = new Consumer<Value>(connection, topic, { group: GROUP, lease: LEASE })
     this.#running = this.#consumer.run(
       async (message) => {
-        const { partition, offset, value, signal } = message
+        const { value, signal, deliveryCount: count } = message
         if (this.#abandoned) return
-        const over = ledger.delivered(partition, offset, value, name, message.deliveryCount)
-        if (signal.aborted) over()
-        signal.addEventListener('abort', over, { once: true })
+        const handling = ledger.delivered(message, value, { consumer: name, count, lease: leaseOf(message) })
+        if (signal.aborted) handling.over()
+        signal.addEventListener('abort', handling.over, { once: true })
         const chance = random()
         // Now and then longer than a lease lasts: `run` renews it.
         await new Promise((resolve) => setTimeout(resolve, chance < 0.002 ? LEASE * 1.5 : chance * 20))
-        if (this.#abandoned) return over()
         // The work is done: whoever gets the message from here on does not work on it beside this one.
-        over()
-        try {
-          if (chance > 0.97) {
-            await message.nack({ delay: 200 })
-            return
-          }
-          await message.ack()
-          ledger.acked(partition, offset)
-        } catch (error) {
-          if (isPortalError(error, 'LEASE_LOST'))
-            ledger.ackLost(partition, offset, `${error.message} ${error.cause ?? ''}`)
-          else if (isPortalError(error, 'CLOSED', 'DISCONNECTED', 'TIMEOUT', 'ABORTED'))
-            ledger.ackUndecided(partition, offset)
-          else ledger.violate(`An ack of ${partition}/${offset} was rejected with ${String(error)}.`)
-        }
+        handling.over()
+        if (this.#abandoned) return
+        if (chance > 0.97)
+          await message.nack({ delay: 200 }).catch((error) => this.#settledNot(message, error))
+        else await this.#ack(message, handling)
       },
       { concurrency: 8 },
     )
     this.#running.catch((error: unknown) => {
       if (!this.#abandoned) ledger.violate(`Consumer ${name} ended with ${String(error)}.`)
     })
+  }
+
+  async #ack(message: Message<Value>, handling: Handling): Promise<void> {
+    this.#acks++
+    try {
+      await message.ack()
+      handling.acked()
+    } catch (error) {
+      if (isPortalError(error, 'LEASE_LOST')) handling.ackLost(`${error.message} ${error.cause ?? ''}`)
+      else {
+        handling.ackUndecided()
+        this.#settledNot(message, error)
+      }
+    } finally {
+      this.#acks--
+    }
+  }
+
+  #settledNot({ partition, offset }: Message, error: unknown): void {
+    if (isPortalError(error, 'LEASE_LOST', 'CLOSED', 'DISCONNECTED', 'TIMEOUT', 'ABORTED')) return
+    this.#ledger.violate(`A settlement of ${partition}/${offset} was rejected with ${String(error)}.`)
   }
 
   /** As if its process had died: nothing is given back. */
@@ -263,9 +282,22 @@ class Worker {
   }
 
   async stop(): Promise<void> {
-    await within(60_000, 'A consumer to close', this.#consumer.close({ timeout: 30_000 })).catch(() => {})
+    try {
+      await within(CLOSE_LIMIT, `Consumer ${this.#name} to close`, this.#consumer.close({ timeout: 60_000 }))
+      // Each has been told by now: what waits for it is a turn of this process away.
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.#acks > 0)
+        this.#ledger.violate(`Consumer ${this.#name} closed before ${this.#acks} of its acks had resolved.`)
+    } catch (error) {
+      this.#ledger.violate(String(error))
+    }
     await this.#running.catch(() => {})
   }
+}
+
+/** Its lease's place in the order of all leases of its partition. */
+function leaseOf(message: Message): number {
+  return Message.batchOf(message).lease.token.index
 }
 
 /** Polls until it holds. */

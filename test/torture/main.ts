@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../../src/runtime/virtual.js'
+import { provideZooKeeper } from '../setup/provide-zookeeper.js'
 import bundleStorageWorker, { storageWorkerBundle } from '../setup/storage-worker.js'
 import { FAULTS } from './faults.js'
 import { torture } from './torture.js'
@@ -17,7 +18,8 @@ const HELP = `npm run torture -- [options]
 
 Three brokers and three ZooKeeper servers as processes, producers and consumers that write down what they are told, and one fault
 after the other: ${Object.keys(FAULTS).join(', ')}.
-In the end everything must be stored, once, in order, and settled; else the folder stays, and the exit code is 1.`
+In the end everything must be stored, once, in order, and settled; else the folder stays, and the exit code is 1. Where Java or ZooKeeper
+is missing it is installed with apt if that can be done (PORTAL_MQ_INSTALL=0 forbids it); else the exit code is 1, too.`
 
 const { values } = parseArgs({
   options: {
@@ -41,6 +43,11 @@ for (const name of names) {
   process.exit(2)
 }
 
+const missing = provideZooKeeper('processes and faults')
+if (missing !== '') {
+  console.error(missing)
+  process.exit(1)
+}
 process.env['PORTAL_MQ_STORAGE_WORKER'] = storageWorkerBundle
 await bundleStorageWorker()
 const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9))
