@@ -91,7 +91,9 @@ export class Ensemble {
     if (session.isOver) return
     session.isOver = true
     this.#sessions.delete(session)
-    this.write((nodes) => nodes.deleteOwned(session.id))
+    // Changes are kept: they hold nothing of a process that is gone.
+    const { id } = session
+    this.write((nodes) => nodes.deleteOwned(id))
   }
 
   /** Ends it as if nothing had been heard of it. */

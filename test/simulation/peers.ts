@@ -4,12 +4,13 @@ import { allPeerMethods } from '../../src/protocol/wire/peer.js'
 import type { Calls } from './calls.js'
 import type { Life } from './life.js'
 
-/** Who watches what brokers say to each other: `broker` has answered, before anybody hears it. */
+/** Who watches what brokers say to each other: `broker` has answered, before anybody hears it. `bytes`: of request and answer. */
 export type PeerWatcher = (
   broker: string,
   method: keyof PeerService,
   request: object,
   answer: unknown,
+  bytes: number,
 ) => void
 
 /** The broker `to`, as `from` reaches it: what is said crosses as bytes. */
@@ -31,8 +32,9 @@ export function peerOver<S extends { readonly peers: PeerService | undefined }>(
         >
         const asked = decodeRequest(sent)
         const answer = await service[name]!(asked, { signal })
-        answered(to, name, asked, answer)
-        return encodeAnswer(answer)
+        const encoded = encodeAnswer(answer)
+        answered(to, name, asked, answer, sent.length + encoded.length)
+        return encoded
       }
       return decodeAnswer(await calls.call({ from, life, to, name, wait, signal: options?.signal, serve }))
     }

@@ -24,6 +24,8 @@ export class Scheduler {
   #now = 0
   #wallOffset = START
   #latestBefore = 0
+  /** When the steps of `#atInstant` began. */
+  #instant = 0
   #atInstant = 0
   steps = 0
   #failure: unknown
@@ -100,8 +102,10 @@ export class Scheduler {
       const task = this.#tasks.pop()
       if (!task) return false
       if (!task.run) continue
-      if (task.at > this.#now + 0.5) this.#atInstant = 0
-      else if (++this.#atInstant > STEPS_AN_INSTANT)
+      if (task.at > this.#instant + 0.5) {
+        this.#instant = task.at
+        this.#atInstant = 0
+      } else if (++this.#atInstant > STEPS_AN_INSTANT)
         throw new Violation('Time stands still: timers of 0 without end.')
       this.#now = Math.max(this.#now, task.at)
       this.steps++
