@@ -2,7 +2,7 @@ import { crc32 as zlibCrc32 } from 'node:zlib'
 import { Broker } from './broker/broker.js'
 import type { ClusterOptions } from './broker/cluster/clustered.js'
 import { nodePersistence } from './broker/node-persistence.js'
-import type { CoordinationAdapter } from './coordination/coordination.js'
+import type { CoordinationAdapter, CoordinationStore } from './coordination/coordination.js'
 import { inProcessCoordination } from './coordination/memory.js'
 import { PortalError } from './core/errors.js'
 import { checkName } from './core/names.js'
@@ -84,10 +84,10 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     return await Broker.open({
       storage,
       id,
-      openCoordination: (opened) => {
-        const adapter = coordination ?? inProcessCoordination()
-        return adapter({ persistence: nodePersistence(opened) })
-      },
+      openCoordination: coordination
+        ? (opened) => coordination({ persistence: nodePersistence(opened) })
+        : openOwnCoordination,
+      openOwnCoordination,
       cluster,
       local: inProcess(),
       remote: transport,
@@ -100,6 +100,10 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     await storage.close().catch(() => {})
     throw error
   }
+}
+
+function openOwnCoordination(storage: Storage): Promise<CoordinationStore> {
+  return inProcessCoordination()({ persistence: nodePersistence(storage) })
 }
 
 async function openStorage(

@@ -13,6 +13,7 @@ import { AloneEstate } from './estate.js'
 import type { Hosting } from './hosting.js'
 import { type BrokerIdentity, stopIdentity } from './identity.js'
 import { notLedHere } from './missing.js'
+import { loadOwnTopics } from './own-topics.js'
 import type { Standing } from './standing.js'
 
 export interface AloneParts {
@@ -91,12 +92,10 @@ export class Alone implements Standing {
   }
 
   async open(): Promise<void> {
-    const { runtime, hosting } = this.#parts
+    const { runtime, hosting, storage } = this.#parts
     const { metadata } = this
-    await metadata.resumeCreations(Math.floor(runtime.clock.now()))
-    await this.#removeDeleted()
     await this.locks.removeUnused()
-    const loaded = await metadata.loadAll()
+    const loaded = await loadOwnTopics({ metadata, storage, now: runtime.clock.now() })
     const led = await metadata.takeLeadership(
       loaded.flatMap(({ partitions }) => partitions),
       this.#self,
@@ -123,18 +122,5 @@ export class Alone implements Standing {
     await this.locks.close().catch(() => {})
     await coordination.close()
     if (error === undefined) await stopIdentity(storage, identity)
-  }
-
-  /** Logs of topics whose deletion a crash cut short: only a tombstone allows it (invariant 11). */
-  async #removeDeleted(): Promise<void> {
-    const { storage } = this.#parts
-    const deleted = new Set(await this.metadata.resumeDeletions())
-    const logs = (await storage.logs()).filter((log) => deleted.has(log.slice(0, log.lastIndexOf('/'))))
-    if (logs.length > 0)
-      await storage.commit(
-        logs.map((log) => ({ type: 'delete-log', log })),
-        { durable: true },
-      )
-    await Promise.all([...deleted].map((topicId) => this.metadata.forgetTombstone(topicId)))
   }
 }

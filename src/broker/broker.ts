@@ -23,7 +23,7 @@ import type { BrokerEvents, BrokerListeners } from './events.js'
 import { GroupAdmin } from './group-admin.js'
 import type { PartitionHost } from './host.js'
 import { Hosting } from './hosting.js'
-import { type BrokerIdentity, startIdentity } from './identity.js'
+import { type BrokerIdentity, checkAlone, startIdentity } from './identity.js'
 import { Maintenance } from './maintenance.js'
 import { CommitStatistics } from './metrics/commit-statistics.js'
 import { brokerClosed, guarded, ownService, type ServiceHost } from './service.js'
@@ -38,6 +38,8 @@ export interface BrokerParts {
   readonly id?: string | undefined
   /** Opens a session. In a cluster again and again, as sessions end. */
   readonly openCoordination: (storage: Storage) => Promise<CoordinationStore>
+  /** What a broker that is alone keeps in its storage: one that joins a cluster brings it along. @default nothing */
+  readonly openOwnCoordination?: ((storage: Storage) => Promise<CoordinationStore>) | undefined
   /** Its part in a cluster; undefined: it is alone. Then `remote` is needed. */
   readonly cluster?: ClusterOptions | undefined
   /** For callers in this process. */
@@ -78,6 +80,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
   /** Opens it: recovers every partition and takes the lead. Use `createBroker`. */
   static async open(parts: BrokerParts): Promise<Broker> {
     const identity = await startIdentity(parts.storage, parts.runtime.random, parts.id)
+    if (!parts.cluster) checkAlone(identity)
     const coordination = await parts.openCoordination(parts.storage)
     const broker = new Broker(parts, identity, coordination)
     try {
@@ -120,7 +123,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       (...batch) => this.#standing.appendElsewhere(...batch),
     )
     this.#maintenance = new Maintenance(storage, this.#hosting, runtime, safeClock)
-    const { cluster, remote, openCoordination } = parts
+    const { cluster, remote, openCoordination, openOwnCoordination } = parts
     const standing = { identity, coordination, storage, runtime, hosting: this.#hosting }
     this.#standing =
       cluster && remote
@@ -130,6 +133,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
             cluster,
             transport: remote,
             openCoordination: () => openCoordination(storage),
+            openOwn: openOwnCoordination && (() => openOwnCoordination(storage)),
             fail: (error) => this.#fail(error),
           })
         : new Alone(standing)

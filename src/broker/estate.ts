@@ -1,5 +1,6 @@
 import type { PartitionDocument, ReplicaName, TopicDocument } from '../coordination/documents.js'
 import type { Position } from '../protocol/service.js'
+import type { TopicConfig } from '../protocol/topics.js'
 import type { Hosting } from './hosting.js'
 import { findOffset } from './read-service.js'
 import type { Topic } from './topic.js'
@@ -10,8 +11,13 @@ export interface Estate {
   readonly defaults: { readonly replicas: number; readonly minInSync?: number | undefined }
   /** How many replicas a topic may have. */
   readonly maxReplicas: number
-  /** Documents for new partitions `from` to `to` - 1. NOT_ENOUGH_REPLICAS if there are too few brokers. */
-  place(topicId: string, from: number, to: number, replicas: number): PartitionDocument[]
+  /** Documents for new partitions `from` to `to` - 1. NOT_ENOUGH_REPLICAS if there are fewer brokers than `minInSync`. */
+  place(
+    topicId: string,
+    from: number,
+    to: number,
+    config: Pick<TopicConfig, 'replicas' | 'minInSync'>,
+  ): PartitionDocument[]
   /** The topic was made; resolves when it is shown here. */
   created(document: TopicDocument, partitions: readonly PartitionDocument[]): Promise<Topic>
   grown(topic: Topic, document: TopicDocument, added: readonly PartitionDocument[]): Promise<void>

@@ -40,6 +40,15 @@ export async function startIdentity(
   return identity
 }
 
+/** A cluster's database says nothing of topics, and what its log holds may have gone on elsewhere: INVALID_ARGUMENT. */
+export function checkAlone({ brokerId, clusterId, inCluster }: BrokerIdentity): void {
+  if (!inCluster) return
+  throw new PortalError(
+    'INVALID_ARGUMENT',
+    `The directory is that of broker ${brokerId} of the cluster ${clusterId}: it cannot be opened alone. Start it with the cluster's coordination ("portal-mq serve --zookeeper …"), reach the cluster by its URL ("--url"), or give another directory.`,
+  )
+}
+
 /** Notes which cluster the database belongs to, which is known once the broker has met it. */
 export async function adoptCluster(
   storage: Storage,

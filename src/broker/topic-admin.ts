@@ -104,7 +104,7 @@ export class TopicAdmin {
       checkPartitionCount(partitions, topic.document.partitions)
       const { estate } = this.#host
       const { config, partitions: present } = topic.document
-      const added = estate.place(topic.id, present, partitions, config.replicas)
+      const added = estate.place(topic.id, present, partitions, config)
       const changed = await this.#host.metadata.addPartitions(name, added)
       if (!changed) throw topicMissing(name)
       await estate.grown(topic, changed, added)
@@ -155,7 +155,7 @@ export class TopicAdmin {
       partitions,
     }
     const { estate, metadata } = this.#host
-    const partitionDocuments = estate.place(id, 0, partitions, config.replicas)
+    const partitionDocuments = estate.place(id, 0, partitions, config)
     const created = await metadata.createTopic(document, partitionDocuments)
     if (!created) throw topicExists(name)
     return estate.created(document, partitionDocuments)

@@ -19,8 +19,12 @@ export function resolveTopicConfig(
 ): TopicConfig {
   const partitions = whole(orElse(asked.partitions, 1), 'partitions', 1, MAX_PARTITIONS)
   const replicas = whole(orElse(asked.replicas, defaults.replicas), 'replicas', 1, maxReplicas)
-  const most = Math.min(defaults.minInSync ?? Math.floor(replicas / 2) + 1, replicas)
-  const minInSync = whole(orElse(asked.minInSync, most), 'minInSync', 1, replicas)
+  const minInSync = whole(
+    orElse(asked.minInSync, defaultMinInSync(replicas, defaults)),
+    'minInSync',
+    1,
+    replicas,
+  )
   return {
     partitions,
     replicas,
@@ -29,6 +33,14 @@ export function resolveTopicConfig(
     maxMessageBytes: whole(orElse(asked.maxMessageBytes, 1 << 20), 'maxMessageBytes', 1, MAX_MESSAGE_BYTES),
     dedupe: checkDedupe({ window: 600_000, ids: 1_000_000, ...defined(asked.dedupe) }),
   }
+}
+
+/** How many of the replicas must have a message, if the topic does not say it. */
+export function defaultMinInSync(
+  replicas: number,
+  { minInSync = Math.floor(replicas / 2) + 1 }: { readonly minInSync?: number | undefined },
+): number {
+  return Math.min(minInSync, replicas)
 }
 
 /** The configuration after a change. Throws INVALID_ARGUMENT. */

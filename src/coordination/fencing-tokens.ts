@@ -35,12 +35,23 @@ export class FencingTokens {
     })
   }
 
+  /** The highest that was given. */
+  async last(): Promise<number> {
+    return (await this.#read()).token
+  }
+
+  /** Every token that is given from now on is higher than `token`. */
+  async raise(token: number): Promise<void> {
+    await this.#write((last) => Math.max(last, token))
+  }
+
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting
       this.#waiting = []
       try {
-        const last = await this.#take(batch.length)
+        // A write whose answer is lost only skips numbers: it needs no stamp.
+        const last = await this.#write((given) => given + batch.length)
         batch.forEach(({ resolve }, index) => {
           resolve(last - batch.length + 1 + index)
         })
@@ -51,17 +62,18 @@ export class FencingTokens {
     this.#running = false
   }
 
-  /** Takes `count` tokens and returns the last. A write whose answer is lost only skips numbers: it needs no stamp. */
-  async #take(count: number): Promise<number> {
+  /** Writes what `next` makes of the highest that was given, and returns it. */
+  async #write(next: (last: number) => number): Promise<number> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const node = await this.#store.read(PATH)
-      const last = node === undefined ? 0 : decodeDocument(tokenKind, PATH, node.data).document.token
-      const token = last + count
+      const { token: last, version } = await this.#read()
+      const token = next(last)
+      if (token === last) return token
       const bytes = encodeDocument({ token }, { writer: '', nonce: '' })
       try {
-        const done = node
-          ? await this.#store.compareAndSet(PATH, bytes, node.version)
-          : await this.#store.create(PATH, bytes)
+        const done =
+          version === undefined
+            ? await this.#store.create(PATH, bytes)
+            : await this.#store.compareAndSet(PATH, bytes, version)
         if (done !== undefined) return token
       } catch (error) {
         if (!isPortalError(error, 'DISCONNECTED')) throw error
@@ -71,6 +83,12 @@ export class FencingTokens {
       'TIMEOUT',
       `No fencing token in ${MAX_ATTEMPTS} attempts: others take them all. Try again.`,
     )
+  }
+
+  async #read(): Promise<{ readonly token: number; readonly version?: number | undefined }> {
+    const node = await this.#store.read(PATH)
+    if (node === undefined) return { token: 0 }
+    return { ...decodeDocument(tokenKind, PATH, node.data).document, version: node.version }
   }
 }
 

@@ -136,6 +136,7 @@ export class FakeCluster {
       from: 0,
       count: partitions,
       replicas,
+      minInSync: Math.min(minInSync, replicas),
       view: this.view(),
       load,
     })

@@ -4,6 +4,7 @@ import type { MembersView } from '../../core/placement/members-view.js'
 import { placeReplicas } from '../../core/placement/place-replicas.js'
 import { Workload } from '../../core/placement/workload.js'
 import type { BrokerService, Position } from '../../protocol/service.js'
+import type { TopicConfig } from '../../protocol/topics.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Estate } from '../estate.js'
@@ -40,13 +41,18 @@ export class ClusterEstate implements Estate {
     this.defaults = parts.cluster
   }
 
-  place(topicId: string, from: number, to: number, replicas: number): PartitionDocument[] {
+  place(
+    topicId: string,
+    from: number,
+    to: number,
+    { replicas, minInSync }: Pick<TopicConfig, 'replicas' | 'minInSync'>,
+  ): PartitionDocument[] {
     const { hosting, catalog, view } = this.#parts
     const present = hosting.topics.flatMap(({ id, document }) =>
       Array.from({ length: document.partitions }, (_, at) => catalog.partition(id, at) ?? []).flat(),
     )
     const load = Workload.of(present)
-    return placeReplicas({ topicId, from, count: to - from, replicas, view: view(), load })
+    return placeReplicas({ topicId, from, count: to - from, replicas, minInSync, view: view(), load })
   }
 
   async created(document: TopicDocument): Promise<Topic> {

@@ -28,6 +28,7 @@ import type { Hosting } from '../hosting.js'
 import { adoptCluster, type BrokerIdentity, startAgain, stopIdentity } from '../identity.js'
 import { ReplicaSet } from '../replication/replica-set.js'
 import type { Standing } from '../standing.js'
+import { bringTopics } from './bring-topics.js'
 import { BrokerRoutes } from './broker-routes.js'
 import { Catalog } from './catalog.js'
 import { ClusterEstate } from './cluster-estate.js'
@@ -62,6 +63,8 @@ export interface ClusteredParts {
   /** The first session. */
   readonly coordination: CoordinationStore
   openCoordination(): Promise<CoordinationStore>
+  /** What the database holds of the time when the broker was alone. */
+  readonly openOwn: (() => Promise<CoordinationStore>) | undefined
   readonly storage: Storage
   readonly runtime: Runtime
   readonly hosting: Hosting
@@ -464,6 +467,7 @@ export class Clustered implements Standing {
       signal: this.#ending.signal,
       adopt: async (clusterId) => {
         if (this.#identity.inCluster) return
+        await this.#bringTopics(store)
         this.#identity = await adoptCluster(storage, this.#identity, clusterId)
       },
       connectPeer: (address) => this.#connectPeer(address),
@@ -478,6 +482,25 @@ export class Clustered implements Standing {
     this.#counts.sessions++
     this.#membersChanged([...session.members.keys()])
     return session
+  }
+
+  /** One that was alone before has topics of its own; a new one has nothing. */
+  async #bringTopics(into: CoordinationStore): Promise<void> {
+    const { storage, runtime, cluster, openOwn } = this.#parts
+    if (this.#identity.generation === 1 || !openOwn) return
+    const own = await openOwn()
+    try {
+      await bringTopics({
+        identity: this.#identity,
+        storage,
+        runtime,
+        defaults: cluster,
+        own,
+        cluster: into,
+      })
+    } finally {
+      await own.close()
+    }
   }
 
   /** One session after the other, for as long as the broker lives. */

@@ -11,8 +11,10 @@ export interface PlacementRequest {
   readonly from: number
   /** How many new partitions. */
   readonly count: number
-  /** Copies of each. */
+  /** Copies of each: as many as there are brokers for, if those are fewer; the others follow as brokers join. */
   readonly replicas: number
+  /** Copies of each, at least. */
+  readonly minInSync: number
   readonly view: MembersView
   /** What brokers have to do already; the new partitions are added. */
   readonly load: Workload
@@ -22,12 +24,13 @@ export interface PlacementRequest {
  * Places new partitions on the brokers that live and are neither drained nor leaving: over racks first, then where there is the least to do;
  * leaders are spread too. The same request gives the same answer. All replicas are in sync: there is nothing yet that one could lack.
  *
- * NOT_ENOUGH_REPLICAS if there are fewer brokers than `replicas`.
+ * NOT_ENOUGH_REPLICAS if there are fewer brokers than `minInSync`: nothing could be acknowledged as it was asked for.
  */
 export function placeReplicas(request: PlacementRequest): PlacedPartition[] {
-  const { topicId, from, count, replicas, view, load } = request
+  const { topicId, from, count, minInSync, view, load } = request
   const hosts = inOrderOf(topicId, hostsOf(view))
-  if (hosts.length < replicas || replicas < 1) throw notEnough(hosts, replicas)
+  if (hosts.length < minInSync) throw notEnough(hosts, minInSync)
+  const replicas = Math.min(request.replicas, hosts.length)
   const sets = Array.from({ length: count }, () => chooseHosts(hosts, replicas, load))
   for (const { broker } of hosts) load.addLead(broker, 0)
   const leads = new Map(hosts.map(({ broker }) => [broker, load.leads.get(broker) ?? 0]))
@@ -65,10 +68,10 @@ function inOrderOf(topicId: string, hosts: readonly ClusterMember[]): ClusterMem
   return hashed.sort((a, b) => a.hash - b.hash).map(({ host }) => host)
 }
 
-function notEnough(hosts: readonly ClusterMember[], replicas: number): PortalError {
+function notEnough(hosts: readonly ClusterMember[], minInSync: number): PortalError {
   const names = hosts.map(({ broker }) => broker).join(', ') || 'none'
   return new PortalError(
     'NOT_ENOUGH_REPLICAS',
-    `${replicas} replicas need as many brokers, but ${hosts.length} live that take new ones (${names}): start more, or ask for fewer replicas.`,
+    `A message must be on ${minInSync} brokers before it is acknowledged, but ${hosts.length} live that take new replicas (${names}): start more, or ask for a lower minInSync.`,
   )
 }

@@ -1,7 +1,9 @@
 import { crc32 } from 'node:zlib'
 import { Broker, type BrokerParts } from '../../../src/broker/broker.js'
 import type { ClusterOptions } from '../../../src/broker/cluster/clustered.js'
+import { nodePersistence } from '../../../src/broker/node-persistence.js'
 import type { CoordinationStore } from '../../../src/coordination/coordination.js'
+import { inProcessCoordination } from '../../../src/coordination/memory.js'
 import { CoordinationTree } from '../../../src/coordination/tree.js'
 import { PortalError } from '../../../src/core/errors.js'
 import { systemRuntime } from '../../../src/runtime/system.js'
@@ -45,29 +47,26 @@ export class InProcessCluster {
 
   /** Starts a broker, on its disk if it has one. */
   async start(name: string, options: Partial<ClusterOptions> = {}): Promise<Broker> {
-    const storage = this.storages.get(name) ?? memoryStorage({ crc32 })
-    this.storages.set(name, storage)
-    const parts: BrokerParts = {
-      storage: keptOpen(storage),
-      id: name,
+    const broker = await Broker.open({
+      ...this.#partsOf(name),
       openCoordination: async () => {
         this.#check(name)
         const store = this.tree.connect()
         this.stores.set(name, store)
         return store
       },
+      openOwnCoordination,
       cluster: { replicas: 3, replicaLag: 1_000, ...this.#options, ...options },
-      local: inProcess(),
       remote: this.#transportOf(name),
-      runtime: systemRuntime({ crc32 }),
-      logger: quiet,
-      autoCreateTopics: true,
-      cacheBytes: 1 << 20,
-    }
-    const broker = await Broker.open(parts)
+    })
     broker.on('error', (error) => this.errors.push(error))
     this.brokers.set(name, broker)
     return broker
+  }
+
+  /** Starts a broker that is alone, on its disk if it has one. Whoever starts it closes it. */
+  startAlone(name: string): Promise<Broker> {
+    return Broker.open({ ...this.#partsOf(name), openCoordination: openOwnCoordination })
   }
 
   /** Nobody reaches the broker any more, and its session ends. */
@@ -107,6 +106,20 @@ export class InProcessCluster {
     await Promise.all([...this.brokers.values()].map((broker) => broker.close()))
   }
 
+  #partsOf(name: string): Omit<BrokerParts, 'openCoordination'> {
+    const storage = this.storages.get(name) ?? memoryStorage({ crc32 })
+    this.storages.set(name, storage)
+    return {
+      storage: keptOpen(storage),
+      id: name,
+      local: inProcess(),
+      runtime: systemRuntime({ crc32 }),
+      logger: quiet,
+      autoCreateTopics: true,
+      cacheBytes: 1 << 20,
+    }
+  }
+
   #check(name: string): void {
     if (this.#cut.has(name)) throw new PortalError('DISCONNECTED', `${name} is cut off.`)
   }
@@ -131,6 +144,10 @@ export class InProcessCluster {
       connectPeer: (address) => guarded(network.connectPeer(address)),
     }
   }
+}
+
+function openOwnCoordination(storage: Storage): Promise<CoordinationStore> {
+  return inProcessCoordination()({ persistence: nodePersistence(storage) })
 }
 
 /** A disk outlives the broker that it was given to. */

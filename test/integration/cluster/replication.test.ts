@@ -14,6 +14,41 @@ async function open(...names: string[]): Promise<InProcessCluster> {
   return cluster
 }
 
+describe('a topic of three replicas', () => {
+  it('is made while one of three brokers is away, and completed when that one is back', async () => {
+    const { brokers, until } = await open('a', 'b', 'c')
+    await brokers.get('c')!.close()
+    brokers.delete('c')
+    // By the first send, too.
+    await new Producer(brokers.get('a')!).send('plain', 1)
+    const admin = new Admin(brokers.get('b')!)
+    await admin.createTopic('other', { partitions: 2 })
+    for (const name of ['plain', 'other']) {
+      const { config, partitions } = await admin.describeTopic(name)
+      expect(config).toMatchObject({ replicas: 3, minInSync: 2 })
+      for (const { replicas } of partitions) expect([...replicas].sort()).toEqual(['a', 'b'])
+    }
+    await cluster!.start('c')
+    await until(async () => {
+      for (const name of ['plain', 'other'])
+        for (const { inSync } of (await admin.describeTopic(name)).partitions) expect(inSync).toHaveLength(3)
+    })
+  })
+
+  it('is not made by one broker alone, and a send waits for a second', async () => {
+    const { brokers } = await open('a')
+    await expect(new Admin(brokers.get('a')!).createTopic('plain')).rejects.toThrowError(
+      expect.objectContaining({
+        code: 'NOT_ENOUGH_REPLICAS',
+        message: expect.stringContaining('on 2 brokers before it is acknowledged, but 1 live'),
+      }),
+    )
+    const sending = new Producer(brokers.get('a')!).send('plain', 1)
+    await cluster!.start('b')
+    await sending
+  })
+})
+
 describe('three brokers', () => {
   it('hold every message three times', async () => {
     const { brokers, logs, until } = await open('a', 'b', 'c')
