@@ -18,7 +18,10 @@ export interface UndiciSend {
   close(): Promise<void>
 }
 
-/** A pool of connections for each server, kept alive; as many as there are requests under way. */
+/** Requests under way to one server that do not sleep; more of them wait their turn: 5,000 consumers that join at once are no reason for 5,000 connections more. */
+const MOST_BRIEF = 256
+
+/** A pool of connections for each server, kept alive; as many as there are requests under way, within reason. */
 export function undiciSend(tls?: ClientTls): UndiciSend {
   const pools = new Map<string, Pool>()
   // Those that sleep apart: to find a free connection a pool looks at those that are not.
@@ -28,7 +31,7 @@ export function undiciSend(tls?: ClientTls): UndiciSend {
     if (!pool) {
       const connect = { ...tls, timeout: 5_000, noDelay: true, keepAlive: true }
       pool = new Pool(origin, {
-        connections: null,
+        connections: waits ? null : MOST_BRIEF,
         pipelining: 1,
         keepAliveTimeout: 30_000,
         connect: connect as NonNullable<Pool.Options['connect']>,
