@@ -78,7 +78,7 @@ export interface FetchPosition {
   readonly next: number
   /** The epoch of its entry before `next`; -1 if it has none. */
   readonly lastEpoch: number
-  /** The high watermark that it knows: the leader answers at once if it knows a higher one. */
+  /** The high watermark that it knows: the leader answers soon if it knows a higher one. */
   readonly highWatermark: number
 }
 

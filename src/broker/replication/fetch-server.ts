@@ -18,6 +18,8 @@ import type { Leading } from './leading.js'
 
 /** The most that one partition gets of an answer, in bytes, so that others have their turn. */
 const PARTITION_BYTES = 256 << 10
+/** How long the word that more is committed waits for entries to go along (ms): alone it would be another request for each commit. */
+const NEWS_DELAY = 50
 /** How long a snapshot that is read in slices is kept after the last (ms). */
 const SNAPSHOT_KEPT = 10_000
 
@@ -48,13 +50,14 @@ export class FetchServer {
 
   async fetch(request: FetchRequest, call: CallOptions = {}): Promise<FetchResponse> {
     const { clock, timers } = this.#host.runtime
-    const until = clock.monotonic() + request.wait
+    const began = clock.monotonic()
     for (;;) {
       // Armed first, then looked at: what comes in between is not missed.
       const { woken, forget } = this.#arm(request.partitions)
       const results = await this.#collect(request)
-      const left = until - clock.monotonic()
-      if (results.length > 0 || left <= 0) {
+      const patience = results.length > 0 ? Math.min(NEWS_DELAY, request.wait) : request.wait
+      const left = began + patience - clock.monotonic()
+      if (left <= 0 || results.some(cannotWait)) {
         forget()
         return { results }
       }
@@ -165,4 +168,9 @@ export class FetchServer {
     this.#snapshots.set(`${log} ${snapshot.header.index}`, { snapshot, until: now + SNAPSHOT_KEPT })
     return snapshot
   }
+}
+
+/** Anything but the mere word that more is committed. */
+function cannotWait(result: FetchResult): boolean {
+  return result.type !== 'entries' || result.entries.length > 0
 }
