@@ -54,7 +54,9 @@ export class Alone implements Standing {
   }
 
   /** Nobody else has it. */
-  damaged(): void {}
+  damaged(_log: string, error: PortalError): PortalError {
+    return error
+  }
 
   describe(): Partial<ClusterDescription> {
     return {}

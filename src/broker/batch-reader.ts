@@ -40,7 +40,7 @@ export class BatchReader {
     return toDelivered(entries as StoredEntry[], ranges, deliveryCounts)
   }
 
-  /** The batches that hold these offsets, which the storage was given before. Rejects with CORRUPT if one is damaged. */
+  /** The batches that hold these offsets, which the storage was given before. Rejects with CORRUPT if one is damaged, NOT_LEADER if another replica has it and shall lead. */
   async load(ranges: readonly number[], deliveryCounts: readonly number[]): Promise<DeliveredBatch[]> {
     return toDelivered(await this.entries(this.#placesOf(ranges)), ranges, deliveryCounts)
   }
@@ -74,14 +74,14 @@ export class BatchReader {
     try {
       await reading
     } catch (error) {
-      if (isPortalError(error, 'CORRUPT')) this.#host.damaged(this.#log, error as PortalError)
-      throw error
+      throw isPortalError(error, 'CORRUPT') ? this.#host.damaged(this.#log, error) : error
     } finally {
       this.#reading = undefined
     }
     if (wanted?.index !== place.index) {
       if (this.#directory.find(place.baseOffset)?.index !== place.index) return undefined
-      throw new PortalError('CORRUPT', `Entry ${place.index} of ${this.#log} is missing from the storage.`)
+      const what = `Entry ${place.index} of ${this.#log} is missing from the storage.`
+      throw this.#host.damaged(this.#log, new PortalError('CORRUPT', what))
     }
     return wanted
   }

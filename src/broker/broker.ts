@@ -119,7 +119,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
     this.#hosting = new Hosting(
       host,
       identity,
-      (name) => this.#service.topics.ensureTopic(name),
+      (name, of) => this.#service.topics.ensureTopic(name, of),
       (...batch) => this.#standing.appendElsewhere(...batch),
     )
     this.#maintenance = new Maintenance(storage, this.#hosting, runtime, safeClock)

@@ -109,7 +109,7 @@ export class GroupAdmin {
     request: JoinGroupRequest,
     settings: GroupDocument['settings'],
   ): Promise<void> {
-    if (settings.deadLetter !== false) await this.#topics.ensureInTurn(settings.deadLetter)
+    if (settings.deadLetter !== false) await this.#topics.ensureInTurn(settings.deadLetter, topic)
     const from = toOrigin(request.from ?? 'earliest')
     const startOffsets =
       from.kind === 'latest' ? await this.#host.estate.offsetsOf(topic, 'latest') : undefined
@@ -138,7 +138,8 @@ export class GroupAdmin {
       const { topic } = await this.#group(request)
       const changed = await this.#host.metadata.updateGroup(topic.id, request.group, change)
       if (!changed) throw groupMissing(request.topic, request.group)
-      if (changed.settings.deadLetter !== false) await this.#topics.ensureInTurn(changed.settings.deadLetter)
+      const { deadLetter } = changed.settings
+      if (deadLetter !== false) await this.#topics.ensureInTurn(deadLetter, topic)
       topic.setGroup(changed, groupMoved(topic.name, request.group))
       return describeGroup(topic, request.group)
     })

@@ -20,8 +20,8 @@ export interface PartitionHost {
   readonly cache: BatchCache
   /** Why new messages are refused now, if they are: the disk is nearly full. */
   refusal(): PortalError | undefined
-  /** A log cannot be read: it is to be repaired, where others have it. */
-  damaged(log: string, error: PortalError): void
+  /** A log cannot be read: it is to be repaired, where others have it. Returns what to tell whoever has asked. */
+  damaged(log: string, error: PortalError): PortalError
   emit<E extends keyof BrokerEvents>(event: E, payload: BrokerEvents[E]): void
 }
 

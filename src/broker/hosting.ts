@@ -22,13 +22,13 @@ export class Hosting {
   readonly #topicWaits = new Set<() => void>()
   readonly #unmoved: (() => void)[] = []
   #movable = false
-  readonly #ensureDeadLetter: (name: string) => Promise<Topic>
+  readonly #ensureDeadLetter: (name: string, of: Topic) => Promise<Topic>
   readonly #appendElsewhere: AppendElsewhere
 
   constructor(
     host: PartitionHost,
     identity: BrokerIdentity,
-    ensureDeadLetter: (name: string) => Promise<Topic>,
+    ensureDeadLetter: (name: string, of: Topic) => Promise<Topic>,
     appendElsewhere: AppendElsewhere,
   ) {
     this.#host = host
@@ -248,7 +248,7 @@ export class Hosting {
       async (group) => {
         const name = topic.settings(group)?.deadLetter
         if (!name) return name === false ? 'nowhere' : undefined
-        const target = this.#byName.get(name) ?? (await this.#ensureDeadLetter(name))
+        const target = this.#byName.get(name) ?? (await this.#ensureDeadLetter(name, topic))
         const number = partition.partition % target.document.partitions
         return {
           topicId: target.id,

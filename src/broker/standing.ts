@@ -22,8 +22,8 @@ export interface Standing {
   readonly appendElsewhere: AppendElsewhere
   /** The service of all that there is, where `own` is that of what is led here. */
   route(own: BrokerService): BrokerService
-  /** A log that is led here cannot be read: others shall lead it, and repair it. */
-  damaged(log: string, error: PortalError): void
+  /** A log that is led here cannot be read: others shall lead it, and repair it. Returns what to tell whoever has asked. */
+  damaged(log: string, error: PortalError): PortalError
   /** What there is to say of the cluster besides what every broker says of itself. */
   describe(): Partial<ClusterDescription>
   /** `ledOnly`: of the partitions alone that this broker leads. */

@@ -76,9 +76,9 @@ export class TopicAdmin {
     return toRoute(topic)
   }
 
-  /** The topic of this name, made with the defaults if there is none. */
-  ensureTopic(name: string): Promise<Topic> {
-    return this.#turns.take(async () => this.ensureInTurn(name))
+  /** The topic of this name, made with the defaults if there is none. `of`: it is for that one's dead letters, which are kept as safely. */
+  ensureTopic(name: string, of?: Topic): Promise<Topic> {
+    return this.#turns.take(async () => this.ensureInTurn(name, of))
   }
 
   async describeTopic({ name }: Request<'describeTopic'>): Promise<TopicDescription> {
@@ -121,12 +121,12 @@ export class TopicAdmin {
   }
 
   /** Like `ensureTopic`, for callers whose turn it is already. */
-  async ensureInTurn(name: string): Promise<Topic> {
+  async ensureInTurn(name: string, of?: Topic): Promise<Topic> {
     const { hosting, estate, metadata } = this.#host
     const found = hosting.findByName(name)
     if (found) return found
     try {
-      return await this.#create(name, resolveTopicConfig({}, estate))
+      return await this.#create(name, resolveTopicConfig(of ? safetyOf(of) : {}, estate))
     } catch (error) {
       if (!isPortalError(error, 'TOPIC_EXISTS')) throw error
       // Another broker was first: it is shown here soon.
@@ -173,4 +173,9 @@ function toRoute(topic: Topic): TopicRoute {
     partitions: topic.document.partitions,
     maxMessageBytes: topic.maxMessageBytes,
   }
+}
+
+function safetyOf({ document }: Topic): Pick<TopicConfig, 'replicas' | 'minInSync'> {
+  const { replicas, minInSync } = document.config
+  return { replicas, minInSync }
 }

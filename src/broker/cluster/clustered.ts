@@ -196,8 +196,8 @@ export class Clustered implements Standing {
     await this.#connectPeer(member.url).append({ ...sender, topicId, partition, records })
   }
 
-  damaged(log: string, error: PortalError): void {
-    this.#replicas?.damaged(log, error)
+  damaged(log: string, error: PortalError): PortalError {
+    return this.#replicas?.damaged(log, error) ?? error
   }
 
   route(own: BrokerService): BrokerService {

@@ -33,8 +33,8 @@ export interface LeadingHost {
   isCurrent(replica: Incarnation): boolean
   /** Whether its broker lives with another database: this one will not come back soon. */
   isReplaced(replica: ReplicaName): boolean
-  /** Its log cannot be read. */
-  damaged(log: string, error: PortalError): void
+  /** Its log cannot be read. Returns what to tell whoever has asked. */
+  damaged(log: string, error: PortalError): PortalError
   /** The version of entries that all who may ever read the log understand. */
   entryVersion(): number
   /** Whether the coordination session certainly lives: a leader that is alone in its in-sync set acknowledges only then. */
@@ -306,8 +306,7 @@ export class Leading implements Commitment {
     try {
       return await this.#host.storage.read(log, { from, to, maxBytes })
     } catch (error) {
-      if (isPortalError(error, 'CORRUPT')) this.#host.damaged(log, error as PortalError)
-      throw error
+      throw isPortalError(error, 'CORRUPT') ? this.#host.damaged(log, error) : error
     }
   }
 

@@ -141,9 +141,9 @@ export class ReplicaSet {
     for (const [follower, leader] of this.#following) this.#connect(follower, leader)
   }
 
-  /** A log that is led here cannot be read: another shall lead it. */
-  damaged(log: string, error: PortalError): void {
-    void this.#replicas.get(log)?.repair(error)
+  /** A log that is led here cannot be read: another shall lead it. Returns what to tell whoever has asked. */
+  damaged(log: string, error: PortalError): PortalError {
+    return this.#replicas.get(log)?.damaged(error) ?? error
   }
 
   /** Takes no documents any more and follows nobody; what it leads it leads on. */

@@ -106,8 +106,17 @@ export class Replica {
     this.#settle()
   }
 
-  /** What it leads cannot be read: it hands over to whoever is in sync, and begins anew as a follower. */
-  async repair(error: PortalError): Promise<void> {
+  /** What it leads cannot be read. Returns what to tell whoever has asked: the same, unless others have the log. */
+  damaged(error: PortalError): PortalError {
+    const others =
+      this.#led?.leading.document.inSync.filter((to) => !isSameReplica(to, this.#host.self)) ?? []
+    if (this.#led && others.length === 0) return error
+    void this.#repair(error)
+    return notLed(this.log)
+  }
+
+  /** Hands over to whoever is in sync, and begins anew as a follower. */
+  async #repair(error: PortalError): Promise<void> {
     const led = this.#led
     if (!led || this.#repairing) return
     this.#repairing = true

@@ -180,6 +180,14 @@ describe('three brokers', () => {
     await Promise.all([running, watching])
   })
 
+  it('keep the dead letters of a topic as they keep the topic', async () => {
+    const { brokers } = await open('a', 'b')
+    const admin = new Admin(brokers.get('a')!)
+    await admin.createTopic('plain', { replicas: 2, minInSync: 1 })
+    await new Consumer(brokers.get('a')!, 'plain', { group: 'workers' }).receive({ timeout: 0 })
+    expect((await admin.describeTopic('plain.dead')).config).toMatchObject({ replicas: 2, minInSync: 1 })
+  })
+
   it('move a group, wherever its partitions are led', async () => {
     const { brokers } = await open('a', 'b', 'c')
     const admin = new Admin(brokers.get('a')!)

@@ -1,0 +1,132 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { Admin, Consumer, Producer, Reader } from '../../../src/index.js'
+import { InProcessCluster } from './in-process.js'
+
+let cluster: InProcessCluster | undefined
+
+afterEach(async () => {
+  await cluster?.close()
+  cluster = undefined
+})
+
+async function open(...names: string[]): Promise<InProcessCluster> {
+  cluster = await InProcessCluster.open(names)
+  return cluster
+}
+
+/** A KiB each: a thousand of them are not in the tail cache any more. */
+function filler(number: number): { number: number; text: string } {
+  return { number, text: 'portal-mq '.repeat(100) }
+}
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, n) => n)
+}
+
+/** All replicas hold the same, and count. */
+async function untilWhole({ brokers, logs, until }: InProcessCluster, through: string): Promise<void> {
+  await until(async () => {
+    const [first, ...others] = await Promise.all([...brokers.keys()].map((name) => logs(name)))
+    for (const other of others) expect(other).toEqual(first)
+    const { partitions } = await new Admin(brokers.get(through)!).describeTopic('plain')
+    for (const { inSync } of partitions) expect(inSync).toHaveLength(brokers.size)
+  })
+}
+
+/** Flips a bit in the first batch of messages that `name` has on its disk. */
+async function rot({ storages }: InProcessCluster, name: string): Promise<void> {
+  const storage = storages.get(name)!
+  const [log] = await storage.logs()
+  const [entry] = await storage.read(log!, { from: 0, maxBytes: 1, kinds: 'messages' })
+  entry!.payload[entry!.payload.length >> 1]! ^= 1
+  await expect(storage.read(log!, { from: 0, maxBytes: 1 << 30 })).rejects.toMatchObject({ code: 'CORRUPT' })
+}
+
+async function leaderOf({ brokers }: InProcessCluster, through: string): Promise<string> {
+  const { partitions } = await new Admin(brokers.get(through)!).describeTopic('plain')
+  return partitions[0]!.leader!.id
+}
+
+describe('a replica', () => {
+  it('that lags behind what is still there gets a snapshot, and leads with all that the groups have done', async () => {
+    const lagging = await open('a', 'b')
+    const { brokers, storages, until } = lagging
+    const remote = brokers.get('a')!
+    await new Admin(remote).createTopic('plain', {
+      replicas: 2,
+      minInSync: 1,
+      retention: { after: 0, bytes: 200_000 },
+    })
+    const producer = new Producer(remote)
+    await producer.send('plain', filler(0))
+    await untilWhole(lagging, 'a')
+    await brokers.get('b')!.close()
+    brokers.delete('b')
+    await Promise.all(numbers(1_000).map((n) => producer.send('plain', filler(n + 1))))
+    const { partition, offset } = await producer.send('plain', filler(1_001))
+    const [log] = await storages.get('a')!.logs()
+    const first = async (name: string) =>
+      (await storages.get(name)!.read(log!, { from: 0, maxBytes: 1 }))[0]!.index
+    const end = (await storages.get('b')!.read(log!, { from: 0, maxBytes: 1 << 30 })).at(-1)!.index + 1
+    await until(async () => {
+      await producer.send('plain', filler(1_002))
+      expect(await first('a')).toBeGreaterThan(end)
+    })
+    const consumer = new Consumer<{ number: number }>(remote, 'plain', { group: 'readers' })
+    const handled = [await consumer.receive(), await consumer.receive()]
+    await Promise.all(handled.map((message) => message.ack()))
+    await consumer.close()
+
+    await lagging.start('b')
+    await untilWhole(lagging, 'b')
+    expect(await first('b')).toBeGreaterThanOrEqual(end)
+    await remote.close()
+    brokers.delete('a')
+    await until(async () => expect(await leaderOf(lagging, 'b')).toBe('b'))
+    const next = new Consumer<{ number: number }>(brokers.get('b')!, 'plain', { group: 'readers' })
+    expect((await next.receive()).offset).toBe(handled[1]!.offset + 1)
+    for await (const { value } of new Reader<{ number: number }>(brokers.get('b')!, 'plain', {
+      from: offset,
+      partition,
+    })) {
+      expect(value.number).toBe(1_001)
+      break
+    }
+  })
+
+  it('whose bytes have rotted while it was away gets them from another', async () => {
+    const rotten = await open('a', 'b', 'c')
+    const { brokers, errors } = rotten
+    await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 3 })
+    const producer = new Producer(brokers.get('a')!)
+    await Promise.all(numbers(100).map((n) => producer.send('plain', filler(n))))
+    await untilWhole(rotten, 'a')
+    await brokers.get('c')!.close()
+    await rot(rotten, 'c')
+    await rotten.start('c')
+    await producer.send('plain', filler(100))
+    await untilWhole(rotten, 'a')
+    expect(errors).toContainEqual(expect.objectContaining({ code: 'CORRUPT' }))
+  })
+
+  it('that leads and finds that its bytes have rotted hands over and gets them from another; a reader misses nothing', async () => {
+    const rotten = await open('a', 'b', 'c')
+    const { brokers, errors } = rotten
+    await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 3 })
+    const producer = new Producer(brokers.get('a')!)
+    await Promise.all(numbers(3_000).map((n) => producer.send('plain', filler(n))))
+    await untilWhole(rotten, 'a')
+    const leader = await leaderOf(rotten, 'a')
+    await rot(rotten, leader)
+    const reader = new Reader<{ number: number }>(brokers.get('b')!, 'plain', { from: 'earliest' })
+    const read: number[] = []
+    for await (const { value } of reader) {
+      read.push(value.number)
+      if (read.length === 3_000) break
+    }
+    expect(read).toEqual(numbers(3_000))
+    await rotten.until(async () => expect(await leaderOf(rotten, 'a')).not.toBe(leader))
+    await untilWhole(rotten, 'a')
+    expect(errors).toContainEqual(expect.objectContaining({ code: 'CORRUPT' }))
+  })
+})
