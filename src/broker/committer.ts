@@ -12,6 +12,8 @@ const OUTSTANDING = 2
 export interface CommitSource {
   /** Adds what is waiting to the group, until the group is full; says whether something is left. */
   cut(group: CommitGroup): boolean
+  /** It was marked, and will not be cut any more. */
+  failed?(error: PortalError): void
 }
 
 /** One transaction in the making, and what happens once it is committed. */
@@ -77,7 +79,7 @@ export class Committer {
   readonly #posted = new TransientSet<CommitGroup>()
   #outstanding = 0
   #scheduled = false
-  #failed = false
+  #failure: PortalError | undefined
   #last: Promise<void> = Promise.resolve()
   /** When those under way were begun, the oldest first (monotonic ms). */
   #begun: number[] = []
@@ -96,8 +98,9 @@ export class Committer {
 
   /** Asks for a `cut` of this source soon. */
   mark(source: CommitSource): void {
+    if (this.#failure) return source.failed?.(this.#failure)
     this.#waiting.add(source)
-    if (this.#scheduled || this.#outstanding >= OUTSTANDING || this.#failed) return
+    if (this.#scheduled || this.#outstanding >= OUTSTANDING) return
     this.#scheduled = true
     this.#timers.defer(() => {
       this.#scheduled = false
@@ -117,21 +120,23 @@ export class Committer {
 
   /** Resolves when nothing waits and nothing is under way. */
   async drained(): Promise<void> {
-    if (this.#failed || (this.#waiting.size === 0 && this.#outstanding === 0)) return
+    if (this.#failure || (this.#waiting.size === 0 && this.#outstanding === 0)) return
     await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
   /** Ends it: nothing more is committed, and what is under way counts for nothing. */
   fail(error: PortalError): void {
-    this.#failed = true
+    this.#failure = error
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
     for (const group of this.#posted) group.failed(error)
     this.#posted.clear()
-    this.#waiting.clear()
+    for (const source of waiting) source.failed?.(error)
     for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   #run(): void {
-    while (this.#outstanding < OUTSTANDING && this.#waiting.size > 0 && !this.#failed) {
+    while (this.#outstanding < OUTSTANDING && this.#waiting.size > 0 && !this.#failure) {
       const group = new CommitGroup()
       // Each once: what a source has left, and may read back, must not meet its own writes before they are posted.
       for (const source of [...this.#waiting]) {
@@ -158,7 +163,7 @@ export class Committer {
       () => this.#committed(group, began),
       (error: PortalError) => {
         this.#outstanding--
-        if (!this.#failed) this.#onFailure(error)
+        if (!this.#failure) this.#onFailure(error)
       },
     )
   }
@@ -168,7 +173,7 @@ export class Committer {
     this.#outstanding--
     this.#begun.shift()
     if (group.writes.length > 0) this.#watch?.committed(group, began)
-    if (this.#failed) return
+    if (this.#failure) return
     this.#posted.delete(group)
     this.#run()
     group.committed()

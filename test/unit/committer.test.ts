@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest'
 import { type CommitGroup, Committer } from '../../src/broker/committer.js'
+import { Barrier } from '../../src/broker/replication/barrier.js'
+import { PortalError } from '../../src/core/errors.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 
@@ -29,4 +31,19 @@ it('cuts a source once for each commit: what is left goes into the next, after t
   await runtime.runUntil(() => commits.length === 3)
   expect(commits).toEqual([1, 1, 1])
   expect(handedOver).toEqual([0, 1, 2])
+})
+
+it('who waits for a barrier when the storage fails, or after that, is told', async () => {
+  const runtime = virtualRuntime()
+  // It never answers again.
+  const silent = { ...memoryStorage(), commit: () => new Promise<void>(() => {}) }
+  const committer = new Committer(silent, runtime.timers, () => {})
+  const barrier = new Barrier(committer)
+  const passed = () => barrier.passed().catch((error: PortalError) => error.code)
+  const posted = passed()
+  await runtime.settle()
+  const waiting = passed()
+  committer.fail(new PortalError('STORAGE_FAILED', 'The disk has not answered.'))
+  const later = passed()
+  expect(await Promise.all([posted, waiting, later])).toEqual(Array(3).fill('STORAGE_FAILED'))
 })

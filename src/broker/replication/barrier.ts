@@ -30,6 +30,10 @@ export class Barrier implements CommitSource {
     for (const { resolve, reject } of waiting) group.onCommitted(resolve, reject)
     return false
   }
+
+  failed(error: PortalError): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
 }
 
 const NOTHING = new Uint8Array(0)
