@@ -8,6 +8,8 @@ import type { Runtime, Timer } from '../runtime/runtime.js'
 
 /** Deadlines so close together are served by one waking (ms). */
 const GRAIN = 10
+/** How soon leases are looked at again that are over and could not be ended: their group is not known here, not yet or no more (ms). */
+const AGAIN = 500
 
 /**
  * What only the leader knows of a partition's queues: when leases end (monotonic clock) and when retries are due (wall clock). Rebuilt
@@ -70,7 +72,8 @@ export class QueueTimes {
         for (const term of lease.terms) next = Math.min(next, term.deadline)
       }
     }
-    this.#nextLeaseEnd = next
+    const now = this.#runtime.clock.monotonic()
+    this.#nextLeaseEnd = next > now ? next : now + AGAIN
     this.#arm()
   }
 
