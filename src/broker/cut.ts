@@ -27,6 +27,8 @@ export interface Commitment {
   cut(group: CommitGroup, next: () => number): Cut
   /** Why nothing is appended now, if so. */
   refusal(): PortalError | undefined
+  /** Resolves once it is certain that nobody else led when this was called; NOT_LEADER if that does not become certain. */
+  confirm(): Promise<void>
   /** The slowest wall clock among those in sync (ms since the Unix epoch). */
   slowestClock(own: number): number
   /** Ids of brokers; undefined: this one alone. */
@@ -41,6 +43,7 @@ export const aloneCommitment: Commitment = {
   entryVersion: ENTRY_VERSION,
   cut: (group) => group,
   refusal: () => undefined,
+  confirm: async () => {},
   slowestClock: (own) => own,
   placement: undefined,
   close: () => {},

@@ -166,6 +166,11 @@ export class Partition implements CommitSource, DispatchTarget {
     return this.propose(() => undefined)
   }
 
+  /** Resolves once it is certain that nobody else led when this was called: what is not here is nowhere. Rejects with NOT_LEADER. */
+  confirm(): Promise<void> {
+    return this.#commitment.confirm()
+  }
+
   /** More is committed: a snapshot may be complete now. `again`: what was refused can be appended again. */
   progressed(again: boolean): void {
     if (this.#closed) return

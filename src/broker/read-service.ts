@@ -15,6 +15,7 @@ export async function read(
   call: CallOptions,
   runtime: Runtime,
 ): Promise<ReadResponse> {
+  await confirmEnd(partition, request.offset)
   checkOffset(partition, request.offset)
   if (request.offset >= partition.committedOffset && (request.wait ?? 0) > 0) {
     await untilCommitted(partition, request.offset, request.wait, call, runtime)
@@ -36,6 +37,7 @@ export async function read(
 
 /** The offset that a position stands for, once all that it rests on is committed. */
 export async function findCommittedOffset(partition: Partition, at: Position): Promise<number> {
+  if (typeof at === 'object' && 'offset' in at) await confirmEnd(partition, at.offset)
   const offset = findOffset(partition, at)
   if (at === 'earliest' || (typeof at === 'object' && 'time' in at)) await partition.caughtUp()
   return offset
@@ -52,6 +54,11 @@ export function findOffset(partition: Partition, at: Position): number {
     return at.offset
   }
   return Math.min(directory.findTime(at.time)?.baseOffset ?? end, end)
+}
+
+/** What is above the end here may be below another's that leads by now, and was shown: nobody is told that it is not there (invariant 7). */
+async function confirmEnd(partition: Partition, offset: number): Promise<void> {
+  if (offset > partition.committedOffset) await partition.confirm()
 }
 
 function checkOffset(partition: Partition, offset: number): void {

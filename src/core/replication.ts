@@ -17,6 +17,8 @@ export interface FollowerProgress {
   clock: number
   /** Its life; a request of an earlier one counts for nothing. */
   generation: number
+  /** It has followed since this round of the leader had begun. */
+  round: number
 }
 
 /** Nothing was heard yet: it has until the lag time is over. */
@@ -28,13 +30,14 @@ export function unheardFollower(now: number): FollowerProgress {
     endThen: 0,
     clock: Number.POSITIVE_INFINITY,
     generation: -1,
+    round: -1,
   }
 }
 
 /** A follower asks for what comes from `next` on, where the leader's log ends at `end`. */
 export function heardFollower(
   progress: FollowerProgress,
-  heard: { readonly next: number; readonly clock: number; readonly generation: number },
+  heard: Pick<FollowerProgress, 'clock' | 'generation' | 'round'> & { readonly next: number },
   end: number,
   now: number,
 ): void {
@@ -49,6 +52,7 @@ export function heardFollower(
   progress.endThen = end
   progress.clock = heard.clock
   progress.generation = heard.generation
+  progress.round = heard.round
 }
 
 /**

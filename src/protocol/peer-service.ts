@@ -80,6 +80,11 @@ export interface FetchPosition {
   readonly lastEpoch: number
   /** The high watermark that it knows: the leader answers soon if it knows a higher one. */
   readonly highWatermark: number
+  /**
+   * The last round of its leader that it heard of in this epoch: so it followed when that had begun. The leader answers soon if another has.
+   * 0: none; undefined: a build that knows of no rounds.
+   */
+  readonly round: number | undefined
 }
 
 export interface FetchResponse {
@@ -106,6 +111,8 @@ export interface FetchedEntries {
   readonly entries: readonly StoredEntry[]
   /** Below it all is committed; 0: the leader does not say yet. */
   readonly highWatermark: number
+  /** How often the leader has wanted to know whether it is followed still. */
+  readonly round: number
 }
 
 export interface SnapshotRequest extends PeerRequest, PartitionName {

@@ -40,7 +40,14 @@ function headOf(length: number, status = '200 OK', type = WIRE_TYPE): string {
 
 const answer = encodeFetchResponse({
   results: [
-    { topicId: 't', partition: 0, type: 'entries', entries: [entry(0, bytes(5_000))], highWatermark: 1 },
+    {
+      topicId: 't',
+      partition: 0,
+      type: 'entries',
+      entries: [entry(0, bytes(5_000))],
+      highWatermark: 1,
+      round: 3,
+    },
   ],
 })
 

@@ -12,8 +12,6 @@ export interface ClientWorld {
   /** No more faults: everybody acks, nobody dies. */
   readonly healing: boolean
   readonly producing: boolean
-  /** Whoever is asked may lead no more, and not know it: it knows less than others. */
-  readonly hasDeposed: boolean
   settingsOf(group: string): Partial<GroupSettings>
   count(what: string, by: number): void
   /** Something was promised: death strikes now most often. */

@@ -91,7 +91,14 @@ class Scene {
   }
 
   shows(epoch: number, highWatermark: number): void {
-    const result = { type: 'entries', topicId: 'topic', partition: 0, entries: [], highWatermark } as const
+    const result = {
+      type: 'entries',
+      topicId: 'topic',
+      partition: 0,
+      entries: [],
+      highWatermark,
+      round: 0,
+    } as const
     this.audit.fetched('a', new Map([[LOG, epoch]]), { results: [result] })
   }
 

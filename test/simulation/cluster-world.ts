@@ -63,7 +63,6 @@ export class ClusterWorld implements ClientWorld {
   readonly groups = GROUPS
   healing = false
   producing = true
-  readonly hasDeposed = true
   readonly #doors: Calls<Services>
   readonly #troubles: ClusterTroubles
   #strike: () => void = () => {}

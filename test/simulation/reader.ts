@@ -44,7 +44,7 @@ export async function runReader(
     } catch (error) {
       if (!isPortalError(error)) throw error
       // Above the end: never, since what was shown stays.
-      check(world.hasDeposed || error.code !== 'OFFSET_OUT_OF_RANGE', () => `[7] ${log}: ${error.message}`)
+      check(error.code !== 'OFFSET_OUT_OF_RANGE', () => `[7] ${log}: ${error.message}`)
     }
     await scheduler.sleep(scheduler.random() * 500)
   }

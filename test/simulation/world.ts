@@ -77,7 +77,6 @@ export class World {
   /** No more faults: everybody acks, nobody dies. */
   healing = false
   producing = true
-  readonly hasDeposed = false
   #broker: Reachable | undefined
   #kill: (() => void) | undefined
   #close: (() => Promise<void>) | undefined

@@ -44,7 +44,7 @@ function led(state: { entries: StoredEntry[]; highWatermark: number }) {
       wait: 500,
       maxBytes: 1 << 20,
       now: 0,
-      partitions: [{ ...NAME, epoch: 1, next: 1, lastEpoch: 1, highWatermark: 0 }],
+      partitions: [{ ...NAME, epoch: 1, next: 1, lastEpoch: 1, highWatermark: 0, round: 0 }],
     })
   return { runtime, fetch, append: () => wake() }
 }

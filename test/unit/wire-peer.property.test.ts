@@ -20,7 +20,10 @@ const someone = fc.record({
 const name = fc.record({ topicId: fc.constantFrom('one', 'two', ''), partition: fc.oneof(fc.nat(9), number) })
 
 const position = fc
-  .tuple(name, fc.record({ epoch: number, next: number, lastEpoch: number, highWatermark: number }))
+  .tuple(
+    name,
+    fc.record({ epoch: number, next: number, lastEpoch: number, highWatermark: number, round: number }),
+  )
   .map(([where, rest]) => ({ ...where, ...rest, lastEpoch: rest.lastEpoch - 1 }))
 
 const stored: fc.Arbitrary<StoredEntry> = fc.record({
@@ -41,6 +44,7 @@ const outcome = fc.oneof(
   fc.record({
     type: fc.constant('entries' as const),
     highWatermark: number,
+    round: number,
     entries: fc.array(stored, { maxLength: 5 }),
   }),
   fc.record({ type: fc.constant('diverged' as const), epoch: number.map((epoch) => epoch - 1), end: number }),
@@ -218,13 +222,14 @@ describe('messages between brokers', () => {
         next: 1_000_000 + at,
         lastEpoch: 40,
         highWatermark: 999_990 + at,
+        round: 3,
       }),
     )
     const request = fetch.encodeRequest({ ...fetchRequest, partitions })
     expect(request.length).toBeLessThan(105_000)
     const entries = [entry(7, new Uint8Array(1_000).fill(1)), entry(8, new Uint8Array(1_000).fill(2))]
     const answer = fetch.encodeAnswer({
-      results: [{ topicId: 't', partition: 0, type: 'entries', entries, highWatermark: 8 }],
+      results: [{ topicId: 't', partition: 0, type: 'entries', entries, highWatermark: 8, round: 3 }],
     })
     const [result] = fetch.decodeAnswer(answer).results
     if (result?.type !== 'entries') throw new Error('These are entries.')
@@ -234,13 +239,20 @@ describe('messages between brokers', () => {
   it('that speak of something new in one partition are UNSUPPORTED there, and there only', () => {
     const name = { topicId: 't', partition: 0 }
     const results = [
-      { ...name, type: 'entries', entries: [entry(1, Uint8Array.of(0xaa, 0xaa))], highWatermark: 1 },
+      {
+        ...name,
+        type: 'entries',
+        entries: [entry(1, Uint8Array.of(0xaa, 0xaa))],
+        highWatermark: 1,
+        round: 3,
+      },
       {
         ...name,
         partition: 1,
         type: 'entries',
         entries: [entry(2, Uint8Array.of(0xbb, 0xbb))],
         highWatermark: 2,
+        round: 3,
       },
     ] as const
     const bytes = fetch.encodeAnswer({ results })

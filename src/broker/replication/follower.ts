@@ -42,6 +42,8 @@ export class Follower implements CommitSource {
   #epochs: number[]
   #next: number
   #highWatermark: number
+  /** The last round of its leader that it heard of. */
+  #round = 0
   /** Entries that are not applied yet, as far as they are in memory: the last ones of the log. */
   #tail: StoredEntry[] = []
   #work: Work[] = []
@@ -114,6 +116,7 @@ export class Follower implements CommitSource {
   follow(leader: ReplicaName, epoch: number): void {
     this.leader = leader
     this.epoch = epoch
+    this.#round = 0
   }
 
   position(): FetchPosition {
@@ -124,6 +127,7 @@ export class Follower implements CommitSource {
       next: this.#next,
       lastEpoch: lastEpoch(this.#epochs),
       highWatermark: this.#highWatermark,
+      round: this.#round,
     }
   }
 
@@ -172,6 +176,7 @@ export class Follower implements CommitSource {
     if (!this.isAt(asked)) return
     if (result.type === 'diverged') await this.#truncate(result)
     else if (result.type === 'entries') {
+      this.#round = result.round
       if (result.entries.length > 0) await this.#append(result.entries)
       await this.#commit(result.highWatermark)
     }

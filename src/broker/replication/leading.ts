@@ -15,6 +15,7 @@ import {
 } from '../../core/replication.js'
 import type { FetchPosition, FetchResult, Incarnation } from '../../protocol/peer-service.js'
 import type { Runtime, Timer } from '../../runtime/runtime.js'
+import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage, Write } from '../../storage/storage.js'
 import type { CommitGroup } from '../committer.js'
 import type { Commitment, Cut } from '../cut.js'
@@ -70,6 +71,8 @@ interface Pending {
 
 /** How often a leader looks after its followers (ms), at most. */
 const CHECK = 500
+/** How long a leader waits for a sign that it is one still (ms). */
+const CONFIRMING = 5_000
 /** How soon an answer that hangs on the coordination session is tried again (ms). */
 const SESSION_CHECK = 50
 
@@ -93,6 +96,8 @@ export class Leading implements Commitment {
   #closed: PortalError | undefined
   #timer: Timer | undefined
   #refusing = false
+  /** How often it wanted to know whether it is followed still. */
+  #round = 0
 
   /** `committed`: below it all is known to be committed. Everything in the log by now is fsynced. */
   constructor(host: LeadingHost, led: LedPartition, document: VersionedPartition, committed: number) {
@@ -201,6 +206,38 @@ export class Leading implements Commitment {
     return Math.floor(slowest)
   }
 
+  /**
+   * Whoever could lead by now is among those that count, and follows no more: once all of them have heard of a round that begins now, nobody
+   * led when it began.
+   */
+  async confirm(): Promise<void> {
+    const { clock, timers } = this.#host.runtime
+    const round = ++this.#round
+    const until = clock.monotonic() + CONFIRMING
+    this.#ring()
+    while (!this.#isFollowedSince(round)) {
+      if (this.#closed) throw this.#closed
+      const left = until - clock.monotonic()
+      if (left <= 0) {
+        throw new PortalError(
+          'NOT_LEADER',
+          `Not all replicas of ${this.#led.log} that are in sync have said within ${CONFIRMING / 1_000} seconds that they follow this broker still: look the topic up again.`,
+        )
+      }
+      // Who is in sync, and whether a session holds, may change without a word of followers.
+      await sleepUntil<true>(timers, 'confirming', { timeout: Math.min(left, SESSION_CHECK) }, (resolve) =>
+        this.onceHeard(() => resolve(true)),
+      )
+    }
+  }
+
+  #isFollowedSince(round: number): boolean {
+    if (this.#closed) return false
+    const counting = [...this.#counting()]
+    if (counting.length === 0) return this.#host.sessionHolds()
+    return counting.every((replica) => (this.#progress(replica)?.round ?? -1) >= round)
+  }
+
   close(error: PortalError): void {
     if (this.#closed) return
     this.#closed = error
@@ -249,9 +286,12 @@ export class Leading implements Commitment {
     if (position.next > end || !matches(epochs, end, position))
       return { type: 'diverged', ...epochEnd(epochs, end, position.lastEpoch) }
     // Only here: before its log is known to be the same, a follower's position means nothing (invariant 6).
-    this.#heard(replica, position, clock, from.generation)
+    this.#heard(replica, position, { clock, generation: from.generation })
     if (position.next < this.#led.logStart()) return { type: 'behind' }
-    if (position.next === end) return position.highWatermark < this.#shown ? this.#entries([]) : undefined
+    if (position.next === end) {
+      const isNews = position.highWatermark < this.#shown || (position.round ?? this.#round) < this.#round
+      return isNews ? this.#entries([]) : undefined
+    }
     const recent = this.#recent.from(position.next, maxBytes)
     if (recent) return this.#entries(recent)
     const entries = await this.#read(position.next, end, maxBytes)
@@ -311,17 +351,21 @@ export class Leading implements Commitment {
   }
 
   #entries(entries: readonly StoredEntry[]): Fetched {
-    return { type: 'entries', entries, highWatermark: this.#shown }
+    return { type: 'entries', entries, highWatermark: this.#shown, round: this.#round }
   }
 
-  #heard(replica: ReplicaName, { next }: FetchPosition, clock: number, generation: number): void {
+  #heard(
+    replica: ReplicaName,
+    { next, round = this.#round }: FetchPosition,
+    sender: { readonly clock: number; readonly generation: number },
+  ): void {
     let progress = this.#progress(replica)
     if (!progress) {
       progress = unheardFollower(this.#host.runtime.clock.monotonic())
       this.#followers.set(keyOf(replica), progress)
     }
     const now = this.#host.runtime.clock.monotonic()
-    heardFollower(progress, { next, clock, generation }, this.#led.next(), now)
+    heardFollower(progress, { next, round, ...sender }, this.#led.next(), now)
     this.#advance()
     const listeners = [...this.#listeners]
     this.#listeners.clear()

@@ -47,6 +47,7 @@ export function encodeFetchRequest(request: FetchRequest): Uint8Array {
           writer.varint(position.next)
           writer.varint(position.lastEpoch + 1)
           writer.zigzag(position.next - position.highWatermark)
+          writer.varint(position.round ?? 0)
         },
       )
     },
@@ -72,7 +73,8 @@ function readPosition(block: ByteReader, name: PartitionName): FetchPosition {
   const highWatermark = next - block.zigzag()
   if (!Number.isSafeInteger(highWatermark) || highWatermark < 0)
     throw new PortalError('CORRUPT', 'A position has a high watermark that cannot be.')
-  return { ...name, epoch, next, lastEpoch, highWatermark }
+  const round = block.remaining > 0 ? block.varint() : undefined
+  return { ...name, epoch, next, lastEpoch, highWatermark, round }
 }
 
 export function encodeFetchResponse({ results }: FetchResponse): Uint8Array {
@@ -107,6 +109,7 @@ function writeResult(writer: ByteWriter, attach: (payload: Uint8Array) => void, 
   if (result.type === 'entries') {
     writer.varint(result.highWatermark)
     writeEntries(writer, attach, result.entries)
+    writer.varint(result.round)
   } else if (result.type === 'diverged') {
     writer.varint(result.epoch + 1)
     writer.varint(result.end)
@@ -139,6 +142,7 @@ function readResult(
         type,
         highWatermark: block.varint(),
         entries: readEntries(bytes, block, payloads),
+        round: block.remaining > 0 ? block.varint() : 0,
       }
     case 'diverged':
       return { ...name, type, epoch: block.varint() - 1, end: block.varint() }

@@ -23,8 +23,8 @@ export const fetchRequest: FetchRequest = {
   maxBytes: 1 << 20,
   now: 1_700_000_000_123,
   partitions: [
-    { ...name, epoch: 5, next: 1_000, lastEpoch: 4, highWatermark: 998 },
-    { ...name, partition: 2, epoch: 1, next: 0, lastEpoch: -1, highWatermark: 0 },
+    { ...name, epoch: 5, next: 1_000, lastEpoch: 4, highWatermark: 998, round: 3 },
+    { ...name, partition: 2, epoch: 1, next: 0, lastEpoch: -1, highWatermark: 0, round: 3 },
     {
       topicId: 'another',
       partition: 0,
@@ -32,8 +32,9 @@ export const fetchRequest: FetchRequest = {
       next: 2 ** 52,
       lastEpoch: 2 ** 40,
       highWatermark: 2 ** 52,
+      round: 3,
     },
-    { ...name, partition: 9, epoch: 5, next: 7, lastEpoch: 5, highWatermark: 9 },
+    { ...name, partition: 9, epoch: 5, next: 7, lastEpoch: 5, highWatermark: 9, round: 3 },
   ],
 }
 
@@ -68,8 +69,8 @@ export const peerSamples: readonly PeerSample[] = [
     request: fetchRequest,
     answer: {
       results: [
-        { ...name, type: 'entries', entries, highWatermark: 12 },
-        { ...name, partition: 4, type: 'entries', entries: [], highWatermark: 2 ** 50 },
+        { ...name, type: 'entries', entries, highWatermark: 12, round: 3 },
+        { ...name, partition: 4, type: 'entries', entries: [], highWatermark: 2 ** 50, round: 3 },
         { ...name, partition: 1, type: 'diverged', epoch: 4, end: 990 },
         { ...name, partition: 0, type: 'diverged', epoch: -1, end: 0 },
         { topicId: 'another', partition: 0, type: 'behind' },

@@ -32,6 +32,7 @@ export const peerCases: readonly TransportConformanceCase[] = [
         next: at * 1_000,
         lastEpoch: (at % 5) - 1,
         highWatermark: at * 999,
+        round: 3,
       }),
     )
     let arrived: FetchRequest | undefined
@@ -48,6 +49,7 @@ export const peerCases: readonly TransportConformanceCase[] = [
                 type: 'entries',
                 entries: [entry(next, bytes(8, next))],
                 highWatermark: next,
+                round: 3,
               }
             }),
           }
@@ -65,6 +67,7 @@ export const peerCases: readonly TransportConformanceCase[] = [
         type: 'entries',
         entries: [entry(next, bytes(8, next))],
         highWatermark: next,
+        round: 3,
       }
       equal(result, wanted, `result ${at}`)
     })
@@ -81,7 +84,9 @@ export const peerCases: readonly TransportConformanceCase[] = [
           asked.push(maxBytes)
           const entries =
             asked.length === 1 ? [0, 1, 2, 3].map((at) => entry(at, large)) : [entry(4, largest)]
-          return { results: [{ topicId: 't', partition: 0, type: 'entries', entries, highWatermark: 0 }] }
+          return {
+            results: [{ topicId: 't', partition: 0, type: 'entries', entries, highWatermark: 0, round: 3 }],
+          }
         },
         readSnapshot: async () => ({
           index: 1,

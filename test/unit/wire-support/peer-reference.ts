@@ -30,11 +30,12 @@ export const fetchRequest: Encode<FetchRequest> = (request, later = TODAY) =>
     varint(request.wait),
     varint(request.maxBytes),
     varint(request.now),
-    partitionsOf(later, request.partitions, ({ epoch, next, lastEpoch, highWatermark }) => [
+    partitionsOf(later, request.partitions, ({ epoch, next, lastEpoch, highWatermark, round }) => [
       varint(epoch),
       varint(next),
       varint(lastEpoch + 1),
       zigzag(next - highWatermark),
+      varint(round!),
     ]),
   ])
 
@@ -54,7 +55,7 @@ export const fetchResponse: Encode<FetchResponse> = ({ results }, later = TODAY)
 function outcomeOf(later: Later, result: FetchResponse['results'][number]): Bytes[] {
   switch (result.type) {
     case 'entries':
-      return [varint(result.highWatermark), entriesOf(later, result.entries)]
+      return [varint(result.highWatermark), entriesOf(later, result.entries), varint(result.round)]
     case 'diverged':
       return [varint(result.epoch + 1), varint(result.end)]
     case 'behind':
