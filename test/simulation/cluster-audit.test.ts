@@ -30,6 +30,7 @@ class Scene {
     ensemble: this.ensemble,
     now: () => this.scheduler.now,
     latestTime: () => this.scheduler.latestTime,
+    happened: () => {},
     maxDeliveries: () => 3,
   })
   readonly disks = new Map<string, Disk>()

@@ -47,6 +47,7 @@ export class ClusterAudit {
   readonly documents: DocumentAudit
   readonly #trace: Trace
   readonly #latestTime: () => number
+  readonly #happened: (what: string) => void
   readonly #databases: Database[] = []
   /** `log index epoch` -> the entry: each is written once (invariant 1). */
   readonly #entries = new Map<string, StoredEntry>()
@@ -69,10 +70,13 @@ export class ClusterAudit {
     readonly ensemble: Ensemble
     readonly now: () => number
     readonly latestTime: () => number
+    /** Something to be counted has happened. */
+    readonly happened: (what: string) => void
     readonly maxDeliveries: (group: string) => number
   }) {
     this.#trace = options.trace
     this.#latestTime = options.latestTime
+    this.#happened = options.happened
     this.ledger = new ClusterLedger(options, {
       holders: (log, index, epoch) => this.#holders(log, index, epoch),
       minInSync: (log) => this.documents.minInSync(log),
@@ -157,7 +161,7 @@ export class ClusterAudit {
       if (replica.end !== before)
         this.#trace.line(`${database.name} lost ${before - replica.end} entries of ${replica.log}`)
       const document = this.documents.partitions.get(replica.log)
-      if (document && isIn(document.inSync, database)) this.#checkHolds(replica, '[3]')
+      if (document && isIn(document.inSync, database) && !replica.isExcused) this.#checkHolds(replica, '[3]')
     }
     this.#early = this.#early.filter(
       (early) => early.database !== database || view.readSnapshot(early.log)?.header.index === early.index,
@@ -209,7 +213,13 @@ export class ClusterAudit {
     const isDead = this.documents.isGone(topicOf(log))
     const isReplica =
       document !== undefined && isIn([...document.replicas, ...(document.target ?? [])], database)
-    const mayGo = isDead || (document !== undefined && (!isReplica || !isIn(document.inSync, database)))
+    const replica = this.#replica(database, log)
+    // What it has of it cannot be read: it begins anew, in sync or not.
+    if (database.disk.isRotting(log)) replica.isExcused = true
+    const mayGo =
+      isDead ||
+      (document !== undefined && (!isReplica || !isIn(document.inSync, database) || replica.isExcused))
+    if (isReplica && !isDead) this.#happened('log replaced')
     check(
       mayGo,
       () => `[11] ${database.name} deletes ${log}, which no tombstone and no move has taken from it`,
@@ -272,8 +282,11 @@ export class ClusterAudit {
       const replica = this.#replicaOf(name, log)
       const end = this.#committed(log).length
       check(replica !== undefined, () => `[8] ${name.broker} joins ${log} with nothing, ${end} are committed`)
+      replica!.isExcused = false
       this.#checkHolds(replica!, '[8]')
     }
+    if (before?.target && !document.target) this.#happened('moved')
+    if (before && before.epoch < document.epoch) this.#happened('new leader')
     this.#advance(log)
   }
 
@@ -358,6 +371,18 @@ export class ClusterAudit {
       low: Math.min(own?.low ?? highWatermark, highWatermark),
       high: Math.max(own?.high ?? highWatermark, highWatermark),
     })
+  }
+
+  /** Whether nothing of a log is lost with this disk: all others in sync have it, and can read it. */
+  survives(log: string, disk: Disk): boolean {
+    const document = this.documents.partitions.get(log)
+    if (!document || this.documents.isGone(topicOf(log))) return true
+    const others = document.inSync.map((name) => this.#databaseOf(name)).filter((one) => one?.disk !== disk)
+    const isSound = (one: Database | undefined) => {
+      const replica = one?.replicas.get(log)
+      return replica && !one!.isWiped && !one!.disk.isRotting(log) && !replica.isPartial && !replica.isExcused
+    }
+    return others.length > 0 && others.every(isSound)
   }
 
   // At the end ---------------------------------------------------------------------------------------------------------

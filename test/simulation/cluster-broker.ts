@@ -54,6 +54,8 @@ export class ClusterBroker {
   #unlisten: (() => void)[] = []
   /** It has ended by itself: whoever runs it starts it again. */
   hasEnded = false
+  /** It is not started: it was not bought yet, or is to be forgotten. */
+  isAway = false
   lives = 0
 
   constructor(name: string, rack: string, parts: ClusterBrokerParts) {

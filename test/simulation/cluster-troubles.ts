@@ -79,6 +79,8 @@ export class ClusterTroubles {
       [2, () => this.#coordinationAway()],
       [2, () => this.#powerFailsEverywhere()],
       [6, () => this.#disk()],
+      [5, () => this.#rot()],
+      [2, () => this.#wipe()],
       [3, () => this.#clock()],
     ]
     let dice = scheduler.random() * troubles.reduce((sum, [weight]) => sum + weight, 0)
@@ -106,16 +108,19 @@ export class ClusterTroubles {
 
   #divide(): void {
     const { scheduler, wires, brokers } = this.#world
+    const division = scheduler.pick(['one', 'one', 'halves', 'ring', 'bridge'] as const)
     wires.divide(
       brokers.map(({ name }) => name),
-      scheduler.pick(['one', 'one', 'halves', 'ring', 'bridge'] as const),
+      division,
     )
+    this.#count(`divided: ${division}`)
     this.#later(20_000, () => wires.heal())
   }
 
   #cutOneWay(): void {
     const { scheduler, wires, doorWires } = this.#world
     const [one, other] = [this.#any(), this.#any()]
+    this.#count('cut one way')
     if (scheduler.chance(0.3)) {
       if (scheduler.chance(0.5)) doorWires.cut('clients', one.name)
       else doorWires.cut(one.name, 'clients')
@@ -138,7 +143,7 @@ export class ClusterTroubles {
     const { life } = broker
     if (!life || life.frozen) return
     trace.line(`${broker.name} stands still`)
-    this.#world.count('frozen', 1)
+    this.#count('frozen')
     life.freeze()
     this.#later(scheduler.pick([1_000, 5_000, 30_000]), () => {
       if (!life.alive() || !life.frozen) return
@@ -150,6 +155,7 @@ export class ClusterTroubles {
   #cutFromCoordination(): void {
     const { scheduler, trace } = this.#world
     const { name, link } = this.#any()
+    this.#count('cut from coordination')
     trace.line(`${name} is cut from the coordination service`)
     link.cut(scheduler.chance(0.5))
     this.#later(scheduler.pick([1_000, 20_000]), () => {
@@ -161,12 +167,14 @@ export class ClusterTroubles {
   #expire(): void {
     const { trace, ensemble } = this.#world
     const { name } = this.#any()
+    this.#count('session ended')
     trace.line(`the service ends the session of ${name}`)
     ensemble.expireAll(name)
   }
 
   #coordinationAway(): void {
     const { trace, ensemble } = this.#world
+    this.#count('coordination away')
     trace.line('the coordination service has no majority')
     ensemble.leave()
     this.#later(60_000, () => {
@@ -178,7 +186,7 @@ export class ClusterTroubles {
   #powerFailsEverywhere(): void {
     const { trace, brokers } = this.#world
     trace.line('power fails everywhere')
-    this.#world.count('power failed everywhere', 1)
+    this.#count('power failed everywhere')
     for (const broker of brokers) if (broker.life) broker.die(true)
   }
 
@@ -188,6 +196,7 @@ export class ClusterTroubles {
     // A broker whose disk is silent for long gives it up.
     this.isFailing = true
     const fault = scheduler.pick(['slow', 'stuck', 'full', 'fails'] as const)
+    this.#count(`disk ${fault}`)
     trace.line(`the disk of ${name}: ${fault}`)
     if (fault === 'slow') disk.faults.slow = !disk.faults.slow
     else if (fault === 'full') {
@@ -205,15 +214,45 @@ export class ClusterTroubles {
     }
   }
 
+  /** Bytes change by themselves, where all others in sync can still read theirs. */
+  #rot(): void {
+    const { scheduler, trace, audit } = this.#world
+    const { name, disk } = this.#any()
+    const logs = disk.view.logs().filter((log) => audit.survives(log, disk))
+    if (logs.length === 0) return
+    const log = scheduler.pick(logs)
+    const place = disk.rot(log)
+    if (place === undefined) return
+    this.isDamaged = true
+    this.#count(place === 'snapshot' ? 'snapshot rots' : 'entry rots')
+    trace.line(`on the disk of ${name} rots ${log} ${place}`)
+  }
+
+  /** A machine gets an empty disk, while all that was on it is elsewhere. */
+  #wipe(): void {
+    const broker = this.#any()
+    const { disk } = broker
+    const { audit } = this.#world
+    if (![...audit.documents.partitions.keys()].every((log) => audit.survives(log, disk))) return
+    this.#count('disk wiped')
+    if (broker.life) broker.die(true)
+    broker.wipe()
+  }
+
   #clock(): void {
     const { scheduler, trace } = this.#world
     const { name, clock } = this.#any()
     const by = scheduler.pick([-90_000, -5_000, 500, 30_000, 150_000]) * scheduler.random()
+    this.#count('clock jumps')
     trace.line(`the clock of ${name} jumps by ${Math.round(by)}`)
     this.#setClock(clock, clock.offset + by)
     this.#later(30_000, () => {
       this.#setClock(clock, clock.offset - by)
     })
+  }
+
+  #count(what: string): void {
+    this.#world.count(what, 1)
   }
 
   #any(): ClusterBroker {

@@ -7,6 +7,7 @@ import { Calls } from './calls.js'
 import type { ClientWorld } from './client-world.js'
 import { ClusterAudit } from './cluster-audit.js'
 import { ClusterBroker, type Services } from './cluster-broker.js'
+import { runOperator } from './cluster-operator.js'
 import { ClusterTroubles } from './cluster-troubles.js'
 import { runConsumer } from './consumer.js'
 import { Ensemble } from './ensemble.js'
@@ -83,6 +84,7 @@ export class ClusterWorld implements ClientWorld {
       now: () => scheduler.now,
       latestTime: () => scheduler.latestTime + Math.max(0, ...this.#troubles.recentOffsets()),
       maxDeliveries: (group) => SETTINGS[group]?.maxDeliveries ?? 5,
+      happened: (what) => this.count(what, 1),
     })
     const count = scheduler.pick([3, 3, 4, 5])
     const parts = {
@@ -134,6 +136,7 @@ export class ClusterWorld implements ClientWorld {
     for (const broker of this.brokers) scheduler.spawn(this.#lives(broker))
     scheduler.spawn(this.#clients())
     scheduler.spawn(this.#troubles.begin())
+    scheduler.spawn(runOperator(this, this.call()))
     while (scheduler.steps < steps)
       if (!(await scheduler.step())) throw new Violation('Nothing is left to happen.')
     this.trace.line('— heals —')
@@ -161,6 +164,7 @@ export class ClusterWorld implements ClientWorld {
   async #lives(broker: ClusterBroker): Promise<void> {
     const { scheduler } = this
     for (;;) {
+      while (broker.isAway) await scheduler.sleep(500)
       const limit = !this.healing && scheduler.chance(0.1) ? scheduler.random() * 2_000 : 120_000
       if (await broker.open(limit)) await this.#live(broker)
       if (broker.life) broker.die(!this.healing && scheduler.chance(0.5))
@@ -189,9 +193,9 @@ export class ClusterWorld implements ClientWorld {
       ])
       // Somebody else has ended this life: power failed everywhere, or its disk is gone.
       if (broker.life !== life) return
-      if (isStruck || broker.hasEnded) break
+      if (isStruck || broker.hasEnded || broker.isAway) break
     }
-    if (isStruck || broker.hasEnded || !scheduler.chance(0.3)) return
+    if (isStruck || broker.hasEnded || !scheduler.chance(broker.isAway ? 0.7 : 0.3)) return
     await Promise.race([broker.close(), scheduler.sleep(scheduler.chance(0.2) ? 50 : 60_000)])
   }
 
@@ -215,7 +219,7 @@ export class ClusterWorld implements ClientWorld {
         return answer
       } catch (error) {
         if (!isPortalError(error)) throw error
-        if (IMPOSSIBLE.has(error.code))
+        if (IMPOSSIBLE.has(error.code) && method !== 'changeCluster')
           scheduler.fail(new Violation(`${method} was refused: ${error.code} ${error.message}`))
         this.sees(error)
         if (scheduler.chance(0.5)) at = scheduler.whole(0, services.length - 1)

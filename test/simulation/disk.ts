@@ -68,17 +68,31 @@ export class Disk {
     return lost
   }
 
-  /** A bit of a stored entry flips: whoever reads it is told. Returns its index; undefined if there is nothing. */
-  rot(log: string): number | undefined {
+  /** A bit of a stored entry, or of the snapshot, flips: whoever reads it is told. Returns which; undefined if there is nothing. */
+  rot(log: string): string | undefined {
     const entries = this.#view.read(log, EVERYTHING)
-    if (entries.length === 0) return undefined
-    const { index } = this.#scheduler.pick(entries)
-    this.#rotten.add(`${log} ${index}`)
-    return index
+    const snapshot = this.#view.readSnapshot(log)
+    if (snapshot && this.#scheduler.chance(0.2)) return this.#rotAt(log, SNAPSHOT)
+    return entries.length === 0 ? undefined : this.#rotAt(log, `${this.#scheduler.pick(entries).index}`)
+  }
+
+  #rotAt(log: string, place: string): string {
+    this.#rotten.add(`${log} ${place}`)
+    return place
+  }
+
+  /** Whether something of this log cannot be read. */
+  isRotting(log: string): boolean {
+    for (const place of this.#rotten) if (place.startsWith(`${log} `)) return true
+    return false
   }
 
   isRotten(log: string, entries: readonly StoredEntry[]): boolean {
     return this.#rotten.size > 0 && entries.some(({ index }) => this.#rotten.has(`${log} ${index}`))
+  }
+
+  isSnapshotRotten(log: string): boolean {
+    return this.#rotten.has(`${log} ${SNAPSHOT}`)
   }
 
   /** A process's hold on the disk, until `cutOff`: whatever it does afterwards changes nothing and is never answered. */
@@ -97,8 +111,8 @@ export class Disk {
       )
     }
     this.#written.push(writes)
-    if (this.#rotten.size > 0) this.#forgetRot()
     this.#watcher.written(writes)
+    if (this.#rotten.size > 0) this.#forgetRot(writes)
   }
 
   sync(): void {
@@ -108,15 +122,21 @@ export class Disk {
   }
 
   /** What was removed is no longer read; what is written in its place is sound. */
-  #forgetRot(): void {
+  #forgetRot(writes: readonly Write[]): void {
+    for (const write of writes)
+      if (write.type === 'snapshot' || write.type === 'delete-log')
+        this.#rotten.delete(`${write.log} ${SNAPSHOT}`)
     for (const place of this.#rotten) {
       const [log, index] = place.split(' ') as [string, string]
+      if (index === SNAPSHOT) continue
       const there = this.#view.read(log, { from: Number(index), to: Number(index) + 1, maxBytes: 1 })
       if (there.length === 0) this.#rotten.delete(place)
     }
   }
 }
 
+/** Where rot may be, beside entries. */
+const SNAPSHOT = 'snapshot'
 const EVERYTHING = { from: 0, maxBytes: Number.POSITIVE_INFINITY }
 
 class Handle implements Storage {
@@ -170,6 +190,7 @@ class Handle implements Storage {
   async readSnapshot(log: string): ReturnType<Storage['readSnapshot']> {
     await this.#turn()
     this.#maybeCorrupt(log)
+    if (this.#disk.isSnapshotRotten(log)) throw this.#corrupt(log)
     return this.#disk.view.readSnapshot(log)
   }
 

@@ -103,6 +103,9 @@ export class DocumentAudit {
       const step = epoch - before.epoch
       check(step === 0 || step === 1, () => `[1] ${log}: epoch ${epoch} follows ${before.epoch}`)
       check(step === 1 || isSame, () => `[1] ${log}: another leader in the same epoch: ${describe(document)}`)
+      // Nobody has asked for an unclean election.
+      const isClean = leader === null || step === 0 || before.inSync.some((one) => isSameReplica(one, leader))
+      check(isClean, () => `[4] ${log}: a leader that was not in sync: ${describe(document)}`)
     }
     check(
       leader === null || inSync.some((replica) => isSameReplica(replica, leader)),

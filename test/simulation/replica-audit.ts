@@ -15,6 +15,8 @@ export class ReplicaAudit {
   durable = 0
   /** It says itself that it is not whole: it counts for nothing. */
   isPartial = false
+  /** Its disk has lost something: it may lack what it had, until it has caught up. */
+  isExcused = false
 
   constructor(where: string, log: string) {
     this.where = where
