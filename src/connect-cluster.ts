@@ -14,13 +14,13 @@ import { DIRECT_HEADER } from './transport/http/direct.js'
  * Once an answer says who leads, the connection's service asks the leaders. What that needs is loaded then: whoever talks to a broker that is alone
  * needs none of it. Where a leader cannot be reached any broker goes on passing calls on.
  */
-export function learnLeaders(service: RemoteService, parts: LearningParts): void {
+export function learnLeaders(service: RemoteService, parts: LearningParts, load = loadRouting): void {
   const anyBroker = { ...service }
   let learn: Promise<Learn> | undefined
   service.findTopic = async (request, call) => {
     const route = await anyBroker.findTopic(request, call)
     if (route.leaders === undefined) return route
-    learn ??= routeToLeaders(service, anyBroker, parts)
+    learn ??= load().then((routing) => routeToLeaders(routing, service, anyBroker, parts))
     ;(await learn)(route)
     return route
   }
@@ -28,13 +28,15 @@ export function learnLeaders(service: RemoteService, parts: LearningParts): void
 
 type Learn = (route: TopicRoute) => void
 
-async function routeToLeaders(
+const loadRouting = () => import('./routing/client-routing.js')
+
+function routeToLeaders(
+  { clientRouting }: Awaited<ReturnType<typeof loadRouting>>,
   service: RemoteService,
   anyBroker: RemoteService,
   parts: LearningParts,
-): Promise<Learn> {
+): Learn {
   const { runtime, closed, ways, wayTo } = parts
-  const { clientRouting } = await import('./routing/client-routing.js')
   const { calls, learn } = clientRouting({
     runtime,
     closed,

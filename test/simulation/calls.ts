@@ -35,10 +35,13 @@ export class Calls<S> {
   readonly #scheduler: Scheduler
   readonly #wires: Wires
   readonly #listening = new Map<string, Listening<S>>()
+  readonly #ended: (address: string, life: Life) => void
 
-  constructor(scheduler: Scheduler, wires: Wires) {
+  /** `ended`: whoever listened at an address does no more; perhaps it has died. */
+  constructor(scheduler: Scheduler, wires: Wires, ended: (address: string, life: Life) => void = () => {}) {
     this.#scheduler = scheduler
     this.#wires = wires
+    this.#ended = ended
   }
 
   /** Can be reached until it is no more. Returns what ends it. */
@@ -47,7 +50,13 @@ export class Calls<S> {
     this.#listening.set(address, listening)
     return () => {
       if (this.#listening.get(address) === listening) this.#listening.delete(address)
+      this.#ended(address, life)
     }
+  }
+
+  /** Whoever listens there now. */
+  at(address: string): Listening<S> | undefined {
+    return this.#listening.get(address)
   }
 
   /** Something arrives that nobody waits for. */

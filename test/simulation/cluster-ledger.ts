@@ -39,6 +39,10 @@ export class ClusterLedger extends Ledger {
     this.entries++
   }
 
+  override get writer(): undefined {
+    return undefined
+  }
+
   /** Deleted topics promise nothing any more. */
   override promise(promised: Promised): void {
     const { log } = promised
@@ -55,6 +59,13 @@ export class ClusterLedger extends Ledger {
   override shown(log: string, offset: number): void {
     if (this.isBuried(log) || this.audit(log).values[offset] !== undefined) return
     this.#disks.reveal(log, (entry) => holds(entry, offset))
+  }
+
+  override acked(log: string, group: string, generation: number | undefined, offset: number): void {
+    if (this.isBuried(log)) return
+    if (this.audit(log).groups.get(group)?.at(offset).place !== 'settled')
+      this.#disks.reveal(log, (entry) => acks(entry, group, offset))
+    super.acked(log, group, generation, offset)
   }
 
   override isLeased(log: string, token: string): boolean {
@@ -111,13 +122,26 @@ function settles(
   entry: StoredEntry,
   { group, token, offset }: { readonly group: string; readonly token: string; readonly offset: number },
 ): boolean {
+  return hasItem(
+    entry,
+    (item) =>
+      item.group === group &&
+      item.change.type !== 'extended' &&
+      item.lease !== undefined &&
+      tokenName(item.lease) === token &&
+      offsetsOf(item.ranges).includes(offset),
+  )
+}
+
+function acks(entry: StoredEntry, group: string, offset: number): boolean {
+  return hasItem(
+    entry,
+    (item) => item.group === group && item.change.type === 'acked' && offsetsOf(item.ranges).includes(offset),
+  )
+}
+
+function hasItem(entry: StoredEntry, is: (item: SettleItem) => boolean): boolean {
   if (entry.kind !== 'settle') return false
   const body = decodeBody(entry, crc32)
-  const isIt = (item: SettleItem) =>
-    item.group === group &&
-    item.change.type !== 'extended' &&
-    item.lease !== undefined &&
-    tokenName(item.lease) === token &&
-    offsetsOf(item.ranges).includes(offset)
-  return body.kind === 'settle' && body.items.some(isIt)
+  return body.kind === 'settle' && body.items.some(is)
 }

@@ -6,7 +6,7 @@ import type { Life } from './life.js'
 import { peerOver } from './peers.js'
 import { serviceOver } from './remote-service.js'
 
-const SCHEME = 'sim://'
+const SCHEME = 'http://'
 
 /** A broker has answered a fetch. */
 export type PeerWatched = (broker: string, request: FetchRequest, answer: FetchResponse) => void

@@ -4,9 +4,10 @@ import type { BrokerService } from '../../src/protocol/service.js'
 import type { TopicConfig } from '../../src/protocol/topics.js'
 import { runAdministrator } from './administrator.js'
 import { Calls } from './calls.js'
-import type { ClientWorld } from './client-world.js'
+import type { FarProcess, NetworkWorld } from './client-world.js'
 import { ClusterAudit } from './cluster-audit.js'
 import { ClusterBroker, type Services } from './cluster-broker.js'
+import { ClusterClients, FAR_GROUPS } from './cluster-clients.js'
 import { runOperator } from './cluster-operator.js'
 import { ClusterTroubles } from './cluster-troubles.js'
 import { runConsumer } from './consumer.js'
@@ -24,6 +25,8 @@ import { Wires } from './wires.js'
 const SETTINGS: Record<string, Partial<GroupSettings>> = {
   workers: { maxDeliveries: 3, backoff: { initial: 50, max: 400, factor: 2, jitter: 0.2 } },
   passing: { maxDeliveries: 4, backoff: { initial: 5, max: 1_000, factor: 3, jitter: 1 }, deadLetter: false },
+  patient: { maxDeliveries: 3, backoff: { initial: 50, max: 400, factor: 2, jitter: 0.2 } },
+  hasty: { maxDeliveries: 4, backoff: { initial: 5, max: 1_000, factor: 3, jitter: 1 }, deadLetter: false },
 }
 
 const TOPICS: Record<string, Partial<TopicConfig>> = {
@@ -37,7 +40,8 @@ const TOPICS: Record<string, Partial<TopicConfig>> = {
   brief: { partitions: 1, replicas: 3, minInSync: 2, retention: { after: 0, age: 60_000, bytes: 20_000 } },
 }
 
-const GROUPS = [
+/** Those of clients that call by call live on what the wire says. */
+const NEAR_GROUPS = [
   { topic: 'plain', group: 'workers' },
   { topic: 'plain', group: 'passing' },
   { topic: 'brief', group: 'passing' },
@@ -46,11 +50,14 @@ const GROUPS = [
 /** The topic that is deleted, and made again, with all that belongs to it. */
 const FLEETING = 'fleeting'
 
+/** By how much everybody may rest longer than when there is most to do. */
+const PACES = [1, 1, 4, 20]
+
 /** How long everything may take to drain once nothing is wrong any more (ms of virtual time). */
 const DRAIN = 600_000
 
 /** Brokers on machines of their own with a coordination service between them, their clients, and what goes wrong. */
-export class ClusterWorld implements ClientWorld {
+export class ClusterWorld implements NetworkWorld {
   readonly scheduler: Scheduler
   readonly trace: Trace
   readonly audit: ClusterAudit
@@ -61,11 +68,13 @@ export class ClusterWorld implements ClientWorld {
   /** Between clients and brokers. */
   readonly doorWires: Wires
   readonly counts = new Map<string, number>()
-  readonly groups = GROUPS
+  readonly groups = [...NEAR_GROUPS, ...FAR_GROUPS]
+  pace = 1
   healing = false
   producing = true
   readonly #doors: Calls<Services>
   readonly #troubles: ClusterTroubles
+  readonly #far: ClusterClients
   #strike: () => void = () => {}
 
   constructor(seed: number) {
@@ -77,7 +86,9 @@ export class ClusterWorld implements ClientWorld {
     this.wires = new Wires(scheduler, trace)
     this.doorWires = new Wires(scheduler, trace)
     const calls = new Calls<Services>(scheduler, this.wires)
-    this.#doors = new Calls<Services>(scheduler, this.doorWires)
+    this.#doors = new Calls<Services>(scheduler, this.doorWires, (name, life) => {
+      if (!life.alive()) this.#far.died(name)
+    })
     this.audit = new ClusterAudit({
       trace,
       ensemble: this.ensemble,
@@ -103,6 +114,7 @@ export class ClusterWorld implements ClientWorld {
       (_, at) => new ClusterBroker(`b${at + 1}`, `rack${at % 3}`, parts),
     )
     this.#troubles = new ClusterTroubles(this)
+    this.#far = new ClusterClients(this, this.#doors)
   }
 
   get auditor(): Ledger {
@@ -137,11 +149,13 @@ export class ClusterWorld implements ClientWorld {
     scheduler.spawn(this.#clients())
     scheduler.spawn(this.#troubles.begin())
     scheduler.spawn(runOperator(this, this.call()))
+    scheduler.spawn(this.#tides())
     while (scheduler.steps < steps)
       if (!(await scheduler.step())) throw new Violation('Nothing is left to happen.')
     this.trace.line('— heals —')
     this.healing = true
     this.producing = false
+    this.pace = 1
     this.#troubles.heal()
     const until = scheduler.now + DRAIN
     let drained = false
@@ -156,6 +170,16 @@ export class ClusterWorld implements ClientWorld {
       if (!(await scheduler.step())) throw new Violation('Nothing is left to happen.')
     }
     this.audit.check()
+    this.#far.check()
+  }
+
+  /** At times there is much to do, at times little: then what takes long has its time. */
+  async #tides(): Promise<void> {
+    const { scheduler } = this
+    while (!this.healing) {
+      this.pace = scheduler.pick(PACES)
+      await scheduler.sleep(scheduler.random() * 30_000)
+    }
   }
 
   // Brokers ------------------------------------------------------------------------------------------------------------
@@ -234,6 +258,15 @@ export class ClusterWorld implements ClientWorld {
     for (const result of results) if (result.error) this.sees(result.error)
   }
 
+  connect(ways: { readonly streams: boolean }): FarProcess {
+    return this.#far.connect(ways)
+  }
+
+  /** What a leader was about to trim when it was deposed is not trimmed: the end tells. */
+  excuse(): undefined {
+    return undefined
+  }
+
   async #clients(): Promise<void> {
     const { scheduler } = this
     const always = () => true
@@ -251,7 +284,7 @@ export class ClusterWorld implements ClientWorld {
     }
     const brief = { name: 'brief', topic: 'brief', partition: 0, local: false, ids: false, pause: 800 }
     scheduler.spawn(runProducer(this, this.call(), brief, always))
-    for (const { topic, group } of this.groups) {
+    for (const { topic, group } of NEAR_GROUPS) {
       for (let i = 0; i < 2; i++) {
         const options = { name: `${topic}-${group}-${i}`, topic, group, local: false }
         scheduler.spawn(runConsumer(this, this.call(), options, always))
@@ -261,6 +294,7 @@ export class ClusterWorld implements ClientWorld {
     scheduler.spawn(runReader(this, this.call(), 'brief', 0, always))
     scheduler.spawn(runAdministrator(this, this.call(), always))
     scheduler.spawn(this.#fleeting())
+    this.#far.begin()
   }
 
   /** A topic that comes and goes, each time with clients of its own (invariant 11). */
@@ -329,12 +363,13 @@ export class ClusterWorld implements ClientWorld {
         if (!isPortalError(error)) throw error
         continue
       }
-      if (left === 0 && this.audit.unequal() === undefined) return
+      if (left === 0 && this.audit.unequal() === undefined && this.#far.unfinished() === undefined) return
     }
   }
 
   async #explain(): Promise<string> {
     const reasons = [this.audit.unequal() ?? 'all replicas are equal']
+    reasons.push(this.#far.unfinished() ?? "the library's clients are done")
     const call = this.call()
     const ask = async () => {
       for (const { topic, group } of this.groups) {

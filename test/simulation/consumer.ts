@@ -52,7 +52,7 @@ export async function runConsumer(
         1_000,
       )
       const { generation } = joined
-      const wait = scheduler.whole(0, 1_500)
+      const wait = scheduler.whole(0, 1_500) * world.pace
       const request = {
         topicId,
         group: options.group,

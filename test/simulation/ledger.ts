@@ -39,8 +39,17 @@ export class Ledger implements Surroundings {
   entries = 0
 
   constructor(now: () => number, maxDeliveries: (group: string) => number) {
-    this.network = new NetworkAudit(now, () => this.life)
+    this.network = new NetworkAudit({
+      now,
+      life: () => this.writer,
+      isLeased: (log, token) => this.isLeased(log, token),
+    })
     this.#maxDeliveries = maxDeliveries
+  }
+
+  /** The life of the only broker; undefined where there are several. */
+  get writer(): number | undefined {
+    return this.life
   }
 
   promise(promised: Promised): void {
@@ -59,9 +68,17 @@ export class Ledger implements Surroundings {
     }
   }
 
-  /** Somebody's ack of it resolved. */
-  acknowledged(log: string, group: GroupAudit, offset: number): void {
-    this.#acked.add(`${log} ${group.name} ${group.generation} ${offset}`)
+  generationOf(log: string, group: string): number | undefined {
+    return this.audit(log).groups.get(group)?.generation
+  }
+
+  /** Somebody's ack of it resolved, begun in this generation of the group: it is settled, for good (invariant 19). */
+  acked(log: string, group: string, generation: number | undefined, offset: number): void {
+    const now = this.audit(log).groups.get(group)
+    if (now === undefined || now.generation !== generation) return
+    const { place } = now.at(offset)
+    check(place === 'settled', () => `[19] ${log} ${offset}: an ack of ${group} resolved, and it is ${place}`)
+    this.#acked.add(`${log} ${group} ${generation} ${offset}`)
   }
 
   checkPromises(): void {

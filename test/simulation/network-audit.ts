@@ -18,7 +18,7 @@ const UNDER_WAY = 60_000
 
 interface SeenLease {
   readonly consumer: string
-  readonly life: number
+  readonly life: number | undefined
   readonly writtenAt: number
   /** Offset -> when it ends, counted from the writing. */
   readonly ends: Map<number, number>
@@ -36,7 +36,7 @@ interface SeenStream {
 
 /** What a consumer said that it holds, and the broker heard. */
 interface Claim {
-  readonly life: number
+  readonly life: number | undefined
   readonly at: number
   readonly held: ReadonlySet<string>
 }
@@ -49,7 +49,8 @@ export class NetworkAudit {
   /** The groups whose consumers are watched. */
   readonly groups = new Set<string>()
   readonly #now: () => number
-  readonly #life: () => number
+  readonly #life: () => number | undefined
+  readonly #isLeased: (log: string, token: string) => boolean
   /** `log token` -> the lease. */
   readonly #leases = new Map<string, SeenLease>()
   /** `log group offset` of what a handler failed, ever. */
@@ -64,7 +65,20 @@ export class NetworkAudit {
   /** `log offset` of all that was ever trimmed: what a loss of power brings back may have been missed. */
   readonly #trimmed = new Set<string>()
 
-  constructor(now: () => number, life: () => number) {
+  /**
+   * `life`: which life of the one broker it is. Undefined: there are several, each knows some leases, and what became of one is known late; then nothing is
+   * concluded from who said what to whom, nor from when a lease ended. `isLeased`: whether the log has this lease.
+   */
+  constructor({
+    now,
+    life,
+    isLeased,
+  }: {
+    readonly now: () => number
+    readonly life: () => number | undefined
+    readonly isLeased: (log: string, token: string) => boolean
+  }) {
+    this.#isLeased = isLeased
     this.#now = now
     this.#life = life
   }
@@ -164,7 +178,10 @@ export class NetworkAudit {
   #heard(topicId: string, consumer: string, sentAt: number, { deliveries }: ReceiveResponse): void {
     this.#heardFrom.set(consumer, Math.max(this.#heardFrom.get(consumer) ?? 0, sentAt))
     for (const { partition, token } of deliveries) {
-      const lease = this.#leases.get(`${topicId}/${partition} ${tokenName(token)}`)
+      const log = `${topicId}/${partition}`
+      const name = tokenName(token)
+      check(this.#isLeased(log, name), () => `[10] ${log}: a delivery under ${name}, which is not in the log`)
+      const lease = this.#leases.get(`${log} ${name}`)
       if (lease) lease.hasArrived = true
     }
   }
@@ -200,6 +217,7 @@ export class NetworkAudit {
 
   /** A lease ended without a word: its time must be over, and its consumer must not have had a chance to give it back. */
   #checkSilence(key: string, lease: SeenLease, offset: number, name: string): void {
+    if (this.#life() === undefined) return
     const end = lease.ends.get(offset)!
     check(
       this.#now() >= end - WRITING,
@@ -207,7 +225,8 @@ export class NetworkAudit {
     )
     const claim = this.#claims.get(lease.consumer)
     const isUnclaimed =
-      claim?.life === lease.life &&
+      claim !== undefined &&
+      claim.life === lease.life &&
       claim.life === this.#life() &&
       lease.writtenAt < claim.at &&
       !claim.held.has(key)

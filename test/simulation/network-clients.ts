@@ -3,11 +3,16 @@ import { Producer } from '../../src/client/producer/producer.js'
 import { Reader } from '../../src/client/reader/reader.js'
 import type { RemoteConnection } from '../../src/connect.js'
 import { isPortalError } from '../../src/core/errors.js'
+import type { FarProcess, NetworkWorld } from './client-world.js'
+import { Door } from './door.js'
 import { check } from './violation.js'
-import type { World } from './world.js'
 
 /** Longer than an answer is on its way, or a commit (ms). */
-const UNDER_WAY = 10_000
+export const UNDER_WAY = 10_000
+/** Milliseconds after which a send gives up. */
+const DELIVERY = 20_000
+/** Timers may be so late (ms). */
+const LATE = 100
 
 /** The library's clients at the other end of the network. They outlive the broker's lives. */
 export class NetworkClients {
@@ -15,15 +20,16 @@ export class NetworkClients {
   #sending = 0
   /** Where each reader is, by partition. */
   readonly #readers: number[][] = []
-  /** The highest token that an `acquire` resolved to. */
-  #highestToken = 0
-  readonly #tokens = new Set<number>()
+  /** What they were not shown, and only the end can tell why. */
+  readonly #missing: { readonly log: string; readonly offset: number }[] = []
   /** How often each has had the lock since all has healed. */
   readonly #turns: number[] = []
-  readonly #world: World
+  readonly #door: Door
+  readonly #world: NetworkWorld
 
-  constructor(world: World) {
+  constructor(world: NetworkWorld) {
     this.#world = world
+    this.#door = new Door(world)
   }
 
   /** What is not done yet, though nothing hinders it; undefined: all is. */
@@ -45,22 +51,24 @@ export class NetworkClients {
   /** Sends, and holds each answer against the log. */
   async produce(connection: RemoteConnection, name: string): Promise<void> {
     const { scheduler } = this.#world
-    const producer = new Producer(connection, { deliveryTimeout: 20_000 })
+    const producer = new Producer(connection, { deliveryTimeout: DELIVERY })
     for (let serial = 0; this.#world.producing; ) {
       for (let left = scheduler.whole(1, 4); left > 0; left--)
         scheduler.spawn(this.#send(producer, `${name}#${serial++}`))
-      await scheduler.sleep(scheduler.random() * 800)
+      await scheduler.sleep(scheduler.random() * 800 * this.#world.pace)
     }
   }
 
   async #send(producer: Producer, value: string): Promise<void> {
     const world = this.#world
+    const { now } = world.scheduler
     this.#sending++
     try {
       const sent = await producer.send('plain', value, { partition: world.scheduler.whole(0, 1) })
       const log = world.auditor.logOf('plain', sent.partition)!
       world.trace.line(`sent ${value} at ${sent.partition}/${sent.offset}`)
       world.auditor.promise({ type: 'stored', log, offset: sent.offset, value })
+      world.auditor.sent(log, sent.offset)
       world.count('network sent', 1)
       world.tempt()
     } catch (error) {
@@ -71,6 +79,11 @@ export class NetworkClients {
     } finally {
       this.#sending--
     }
+    const took = world.scheduler.now - now
+    check(
+      took <= DELIVERY + LATE,
+      () => `${value} was decided after ${took} ms, its deliveryTimeout is ${DELIVERY}`,
+    )
   }
 
   /** Follows the log: every message in order, and only what was trimmed is missing. */
@@ -101,35 +114,39 @@ export class NetworkClients {
         if (!isPortalError(error)) throw error
         this.#world.count(`network read ${error.code}`, 1)
         // Above the end: never, since what was shown stays.
-        check(error.code !== 'OFFSET_OUT_OF_RANGE', () => `[7] ${error.message}`)
+        const isNever = error.code === 'OFFSET_OUT_OF_RANGE' && !this.#world.hasDeposed
+        check(!isNever, () => `[7] ${error.message}`)
       }
       await scheduler.sleep(scheduler.random() * 500)
     }
   }
 
-  /**
-   * A reader was not shown a message: it was trimmed. Readers see a trim as soon as it is on its way to the disk, so it may be written a little
-   * later, unless the broker dies over it.
-   */
+  /** A reader was not shown a message: it was trimmed. */
   #missed(log: string, offset: number): void {
-    const { auditor, scheduler } = this.#world
-    const { life } = auditor
-    const isFresh = scheduler.now - auditor.livesSince < UNDER_WAY
-    scheduler.after(UNDER_WAY, () => {
-      const isExcused = isFresh || auditor.life !== life
-      const holds = isExcused || auditor.network.wasTrimmed(log, offset)
-      check(holds, () => `${log}: a reader was shown what comes after ${offset}, and never that`)
-    })
+    const excuse = this.#world.excuse(log)
+    if (excuse === undefined) this.#missing.push({ log, offset })
+    else {
+      this.#world.scheduler.after(UNDER_WAY, () => {
+        if (!excuse()) this.#checkTrimmed(log, offset)
+      })
+    }
   }
 
-  /** Takes a lock again and again: whoever begins to wait after somebody got a token gets a higher one. */
-  async lock(connection: RemoteConnection): Promise<void> {
+  #checkTrimmed(log: string, offset: number): void {
+    check(
+      this.#world.auditor.network.wasTrimmed(log, offset),
+      () => `${log}: a reader was shown what comes after ${offset}, and never that`,
+    )
+  }
+
+  /** Takes a lock again and again, stands still over it at times, and uses what it protects. */
+  async lock({ connection, life }: FarProcess): Promise<void> {
     const { scheduler } = this.#world
     const lock = new Lock(connection, 'door', { ttl: scheduler.whole(500, 3_000) })
     const me = this.#turns.push(0) - 1
     for (;;) {
-      await scheduler.sleep(scheduler.random() * 1_000)
-      const highest = this.#highestToken
+      await scheduler.sleep(scheduler.random() * 1_000 * this.#world.pace)
+      const waited = this.#door.begin()
       const stop = new AbortController()
       if (!this.#world.healing && scheduler.chance(0.1))
         scheduler.after(scheduler.random() * 3_000, () => stop.abort())
@@ -138,22 +155,33 @@ export class NetworkClients {
           ? await lock.tryAcquire()
           : await lock.acquire({ signal: stop.signal })
         if (held === null) continue
-        const { token } = held
-        this.#world.trace.line(`lock: ${me} has token ${token}`)
-        check(!this.#tokens.has(token), () => `the token ${token} was given twice`)
-        check(token > highest, () => `the token ${token} was given after ${highest}`)
-        this.#tokens.add(token)
-        this.#highestToken = Math.max(this.#highestToken, token)
+        this.#world.trace.line(`lock: ${me} has token ${held.token}`)
+        const holder = this.#door.opened(held, waited)
         if (this.#world.healing) this.#turns[me]!++
         this.#world.count('network locked', 1)
+        if (!this.#world.healing && scheduler.chance(0.1)) {
+          holder.pauses()
+          life.freeze()
+          await scheduler.sleep(scheduler.random() * scheduler.pick([1_000, 10_000]))
+          // It goes on where it was, and knows nothing yet of what happened meanwhile.
+          this.#door.use(holder)
+          life.thaw()
+        }
         await scheduler.sleep(scheduler.random() * 2_000)
+        this.#door.use(holder)
         if (held.signal.aborted) this.#world.count('network lock lost', 1)
+        holder.leaves()
         await held.release()
       } catch (error) {
         if (!isPortalError(error)) throw error
         this.#world.count(`network lock ${error.code}`, 1)
       }
     }
+  }
+
+  /** Once all is known: what readers were not shown was trimmed. */
+  checkMissing(): void {
+    for (const { log, offset } of this.#missing) this.#checkTrimmed(log, offset)
   }
 
   /** No send is stored twice, answered or not (invariant 14). */

@@ -1,8 +1,7 @@
 import { Consumer } from '../../src/client/consumer/consumer.js'
 import type { Message } from '../../src/client/consumer/message.js'
 import { isPortalError } from '../../src/core/errors.js'
-import { check } from './violation.js'
-import type { World } from './world.js'
+import type { NetworkWorld } from './client-world.js'
 
 /** In which way a consumer is asked for messages. */
 export type Style = 'receive' | 'iterate' | 'run'
@@ -20,7 +19,10 @@ export interface NetworkConsumerOptions {
 const LEASE = { patient: 180_000, hasty: 1_500 }
 
 /** A consumer of the library at the other end of the network; a hasty one lives several times. */
-export async function runNetworkConsumer(world: World, options: NetworkConsumerOptions): Promise<void> {
+export async function runNetworkConsumer(
+  world: NetworkWorld,
+  options: NetworkConsumerOptions,
+): Promise<void> {
   for (;;) {
     const { connection, die } = world.connect({ streams: options.streams })
     const prefetch = world.scheduler.pick(['auto', 1, 8, 64] as const)
@@ -46,12 +48,12 @@ export async function runNetworkConsumer(world: World, options: NetworkConsumerO
 }
 
 class Work {
-  readonly #world: World
+  readonly #world: NetworkWorld
   readonly #consumer: Consumer<string>
   readonly #options: NetworkConsumerOptions
   #isOver = false
 
-  constructor(world: World, consumer: Consumer<string>, options: NetworkConsumerOptions) {
+  constructor(world: NetworkWorld, consumer: Consumer<string>, options: NetworkConsumerOptions) {
     this.#world = world
     this.#consumer = consumer
     this.#options = options
@@ -168,15 +170,9 @@ class Work {
     const { group } = this.#options
     const { offset } = message
     const log = this.#world.auditor.logOf('plain', message.partition)!
-    const { generation } = auditor.audit(log).groups.get(group)!
+    const generation = auditor.generationOf(log, group)
     await message.ack()
-    const now = auditor.audit(log).groups.get(group)
-    const isSame = now?.generation === generation
-    check(
-      !isSame || now.at(offset).place === 'settled',
-      () => `[19] ${log} ${offset}: an ack of ${group} resolved`,
-    )
-    if (isSame) auditor.acknowledged(log, now, offset)
+    auditor.acked(log, group, generation, offset)
     this.#world.count('network acked', 1)
     this.#world.tempt()
   }

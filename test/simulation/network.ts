@@ -2,8 +2,9 @@ import type { Carrier } from '../../src/connect.js'
 import { streams as httpStreams } from '../../src/connect-streams.js'
 import { PortalError } from '../../src/core/errors.js'
 import type { SendRequest, SendResponse } from '../../src/transport/http/client/send.js'
-import type { HttpRequest, HttpResponse } from '../../src/transport/http/exchange.js'
-import { IMPOSSIBLE, type LinkFaults, type Reachable } from './link.js'
+import type { HttpHandler, HttpRequest, HttpResponse } from '../../src/transport/http/exchange.js'
+import type { Life } from './life.js'
+import { IMPOSSIBLE, type LinkFaults } from './link.js'
 import type { Scheduler } from './scheduler.js'
 import { Violation } from './violation.js'
 
@@ -24,11 +25,33 @@ export interface ExchangeWatcher {
   heard(piece: Uint8Array): void
 }
 
+/** A broker's process, as the network reaches it. */
+export interface Server {
+  readonly http: HttpHandler
+  alive(): boolean
+  /** Resolves when it runs; missing: it never stands still. */
+  awake?(): Promise<void>
+}
+
 export interface NetworkParts {
   readonly scheduler: Scheduler
   readonly faults: LinkFaults
-  readonly broker: () => Reachable | undefined
+  /** Whoever listens at the host of a URL. */
+  readonly broker: (host: string) => Server | undefined
+  /** Whether nothing goes from one machine to the other; missing: no machine is cut off. */
+  readonly isCut?: (from: string, to: string) => boolean
   readonly watcher: NetworkWatcher
+}
+
+/** A client's process. */
+export interface ClientProcess {
+  /** Its machine. */
+  readonly machine: string
+  readonly life: Life
+  /** Whether it hands over pieces as they come. */
+  readonly streams: boolean
+  /** Makes a connection talk to leaders itself; missing: it talks to whichever broker answers. */
+  readonly learn?: Carrier['learn']
 }
 
 /** A client's way into the network. */
@@ -50,8 +73,7 @@ export class Network {
     this.#parts = parts
   }
 
-  /** `streams`: whether it hands over pieces as they come. */
-  connect({ streams }: { readonly streams: boolean }): NetworkEnd {
+  connect({ machine, life, streams, learn }: ClientProcess): NetworkEnd {
     const own = new Set<Exchange>()
     const send = (request: SendRequest) => {
       try {
@@ -60,7 +82,7 @@ export class Network {
         // Thrown here it would be taken for a bad connection.
         this.#parts.scheduler.fail(error)
       }
-      const exchange = new Exchange(this.#parts, request)
+      const exchange = new Exchange(this.#parts, request, machine, life)
       own.add(exchange)
       this.#open.add(exchange)
       return exchange.answer.finally(() => {
@@ -75,22 +97,20 @@ export class Network {
         exchange.forsake()
       }
     }
-    return {
-      carrier: { send, pack, streams: streams ? httpStreams : undefined, close: async () => {} },
-      die,
-    }
+    const carrier: Carrier = { send, pack, streams: streams ? httpStreams : undefined, close: async () => {} }
+    return { carrier: learn ? { ...carrier, learn } : carrier, die }
   }
 
   /** The broker's process is gone. Most connections are reset by its machine; of some nobody hears any more. */
-  brokerDied(): void {
+  brokerDied(host: string): void {
     const { scheduler } = this.#parts
-    for (const exchange of [...this.#open]) if (scheduler.chance(0.8)) exchange.resetByDeath()
+    for (const exchange of [...this.#open])
+      if (exchange.host === host && scheduler.chance(0.8)) exchange.resetByDeath()
   }
 }
 
 /** A request at the broker. */
 interface Visit {
-  readonly life: number
   readonly control: AbortController
   /** The broker has noticed that the caller is gone. */
   hasGone: boolean
@@ -98,6 +118,12 @@ interface Visit {
 
 class Exchange {
   readonly answer: Promise<SendResponse>
+  readonly host: string
+  /** The client's machine. */
+  readonly #from: string
+  readonly #life: Life
+  /** What has come to its machine; it takes it once it runs. */
+  readonly #inbox: (() => void)[] = []
   readonly #parts: NetworkParts
   readonly #request: SendRequest
   readonly #sentAt: number
@@ -112,7 +138,10 @@ class Exchange {
   /** When what was sent last arrives. */
   #lastArrival = 0
 
-  constructor(parts: NetworkParts, request: SendRequest) {
+  constructor(parts: NetworkParts, request: SendRequest, from: string, life: Life) {
+    this.host = new URL(request.origin).hostname
+    this.#from = from
+    this.#life = life
     this.#parts = parts
     this.#request = request
     this.#sentAt = parts.scheduler.now
@@ -157,8 +186,14 @@ class Exchange {
     this.#isOver = true
     this.#silence?.cancel()
     this.#request.signal?.removeEventListener('abort', this.#abort)
-    tell()
+    this.#enter(tell)
     for (const visit of this.#visits) this.#noticeLater(visit)
+  }
+
+  /** In the order in which it came, however late. */
+  #enter(take: () => void): void {
+    this.#inbox.push(take)
+    this.#life.enter(() => this.#inbox.shift()!())
   }
 
   // The broker's end ---------------------------------------------------------------------------------------------------
@@ -166,18 +201,20 @@ class Exchange {
   async #arrive(): Promise<void> {
     const { scheduler, faults, broker, watcher } = this.#parts
     await scheduler.sleep(this.#delay())
-    if (scheduler.chance(faults.loss)) return this.#break()
-    const reached = broker()
+    if (scheduler.chance(faults.loss) || this.#isCutGoing()) return this.#break()
+    const reached = broker(this.host)
     if (!reached?.alive()) return this.#fail('refused')
     // A connection that was closed before it carried anything.
     if (this.#isOver && scheduler.chance(0.5)) return
-    const visit: Visit = { life: reached.life, control: new AbortController(), hasGone: false }
+    const visit: Visit = { control: new AbortController(), hasGone: false }
     this.#visits.push(visit)
+    if (reached.awake) await reached.awake()
     // It is read with the end of the connection right behind it.
     if (this.#isOver) leave(visit)
     const exchange = watcher.arrived(this.#request, this.#sentAt)
     const answer = await reached.http(toRequest(this.#request, visit.control.signal))
-    // Whoever died meanwhile has answered nothing.
+    // Whoever died meanwhile has answered nothing; whoever stands still has not yet.
+    if (reached.awake) await reached.awake()
     if (!reached.alive()) return
     if (visit.hasGone) return answer.undo?.()
     if (typeof answer.body === 'object' && Symbol.asyncIterator in answer.body)
@@ -187,7 +224,7 @@ class Exchange {
     if (answer.status < 300) exchange?.served()
     // Of one that was sent twice the other is hung up on.
     if (this.#isOver && this.#visits.length > 1) return answer.undo?.()
-    if (scheduler.chance(faults.loss)) {
+    if (scheduler.chance(faults.loss) || this.#isCutComing()) {
       // It stuck in the socket, which the broker sees; or it was on its way, which nobody does.
       if (scheduler.chance(0.3)) scheduler.after(this.#delay(), () => answer.undo?.())
       return this.#break()
@@ -195,13 +232,15 @@ class Exchange {
     await scheduler.sleep(this.#delay())
     if (this.#isOver && this.#visits.length > 1) return answer.undo?.()
     if (this.#isCut || this.#isOver) return
-    if (answer.status < 300 && body) exchange?.heard(body)
-    this.#end(() => this.#resolve(responseOf(answer, body)))
+    this.#end(() => {
+      if (answer.status < 300 && body) exchange?.heard(body)
+      this.#resolve(responseOf(answer, body))
+    })
   }
 
   /** Writes one piece after the other, as the server does: it learns late, or never, that nobody reads. */
   async #stream(
-    reached: Reachable,
+    reached: Server,
     visit: Visit,
     answer: HttpResponse,
     body: AsyncIterable<Uint8Array>,
@@ -210,11 +249,13 @@ class Exchange {
     const { scheduler, faults } = this.#parts
     let pieces = 0
     for await (const whole of body) {
+      if (reached.awake) await reached.awake()
       if (!reached.alive() || visit.hasGone) break
       // The first says only that it is open.
       if (++pieces > 1) watcher?.served()
       for (const piece of this.#torn(whole)) {
-        if (!this.#isCut && scheduler.chance(faults.loss / 4)) this.#break()
+        const isLost = !this.#isCut && (scheduler.chance(faults.loss / 4) || this.#isCutComing())
+        if (isLost) this.#break()
         if (!this.#isCut) this.#put(() => this.#hear(piece, watcher))
       }
     }
@@ -239,8 +280,10 @@ class Exchange {
 
   #hear(piece: Uint8Array, watcher: ExchangeWatcher | undefined): void {
     this.#awaitSound()
-    watcher?.heard(piece)
-    this.#request.onPiece!(piece)
+    this.#enter(() => {
+      watcher?.heard(piece)
+      this.#request.onPiece!(piece)
+    })
   }
 
   #judge({ status }: HttpResponse, body: Uint8Array | undefined): void {
@@ -252,6 +295,14 @@ class Exchange {
   }
 
   // Faults -------------------------------------------------------------------------------------------------------------
+
+  #isCutGoing(): boolean {
+    return this.#parts.isCut?.(this.#from, this.host) ?? false
+  }
+
+  #isCutComing(): boolean {
+    return this.#parts.isCut?.(this.host, this.#from) ?? false
+  }
 
   /** The connection is gone, with all that is on it. The client sees a reset, or nothing at all. */
   #break(): void {

@@ -36,7 +36,7 @@ export async function runProducer(
   if (!route) return
   const log = `${route.topicId}/${options.partition}`
   while (goesOn() && world.producing) {
-    await scheduler.sleep(scheduler.random() * options.pause)
+    await scheduler.sleep(scheduler.random() * options.pause * world.pace)
     const producer = `${options.name}.${life}`
     const builder = new RecordBatchBuilder(crc32)
     const values: string[] = []

@@ -25,7 +25,12 @@ export class Wires {
 
   /** Whether a message that is sent now comes through. */
   carries(from: string, to: string): boolean {
-    return !this.#cut.has(`${from} ${to}`) && !this.#scheduler.chance(this.faults.loss)
+    return !this.isCut(from, to) && !this.#scheduler.chance(this.faults.loss)
+  }
+
+  /** Whether nothing at all goes that way. */
+  isCut(from: string, to: string): boolean {
+    return this.#cut.has(`${from} ${to}`)
   }
 
   delay(): number {

@@ -1,6 +1,5 @@
 import { Broker } from '../../src/broker/broker.js'
 import { nodePersistence } from '../../src/broker/node-persistence.js'
-import { type ConnectOptions, RemoteConnection } from '../../src/connect.js'
 import { inProcessCoordination } from '../../src/coordination/memory.js'
 import { isPortalError, type PortalError } from '../../src/core/errors.js'
 import type { Logger } from '../../src/protocol/connection.js'
@@ -12,12 +11,14 @@ import { serviceRoutes } from '../../src/transport/http/routes/routes.js'
 import type { Transport } from '../../src/transport/transport.js'
 import { runAdministrator } from './administrator.js'
 import { Auditor } from './auditor.js'
+import type { FarProcess, NetworkWorld } from './client-world.js'
 import { runConsumer } from './consumer.js'
 import { Disk } from './disk.js'
+import { farProcess } from './far-process.js'
 import { runLibraryConsumer, runLibraryProducer } from './library-clients.js'
 import { type Call, type LinkFaults, localLink, type Reachable, remoteLink } from './link.js'
 import { Network } from './network.js'
-import { NetworkClients } from './network-clients.js'
+import { NetworkClients, UNDER_WAY } from './network-clients.js'
 import { runNetworkConsumer } from './network-consumers.js'
 import { findTopic, runProducer } from './producer.js'
 import { runReader } from './reader.js'
@@ -65,7 +66,7 @@ const DRAIN = 600_000
 const PATIENT_DRAIN = 60_000
 
 /** A broker that lives, dies and comes back, with its disk, its network and its clients; and what is known about them. */
-export class World {
+export class World implements NetworkWorld {
   readonly scheduler: Scheduler
   readonly trace: Trace
   readonly auditor: Auditor
@@ -77,6 +78,7 @@ export class World {
   /** No more faults: everybody acks, nobody dies. */
   healing = false
   producing = true
+  readonly pace = 1
   #broker: Reachable | undefined
   #kill: (() => void) | undefined
   #close: (() => Promise<void>) | undefined
@@ -126,24 +128,14 @@ export class World {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by)
   }
 
-  /** A connection of the library over the simulated network, of a process that can die. */
-  connect(ways: { readonly streams: boolean }): {
-    readonly connection: RemoteConnection
-    readonly die: () => void
-  } {
-    const { runtime, end } = this.scheduler.life()
-    const wires = this.#wires.connect(ways)
-    const nothing = () => {}
-    const logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
-    const options: ConnectOptions = { runtime, logger, timeout: this.scheduler.pick([500, 2_000, 10_000]) }
-    const connection = new RemoteConnection('http://broker', options, wires.carrier)
-    connection.on('disconnect', () => this.count('network disconnect', 1))
-    connection.on('connect', () => this.count('network connect', 1))
-    const die = () => {
-      end()
-      wires.die()
-    }
-    return { connection, die }
+  connect(ways: { readonly streams: boolean }): FarProcess {
+    return farProcess(this, this.#wires, { ...ways, machine: 'clients', urls: ['http://broker'] })
+  }
+
+  excuse(): () => boolean {
+    const { life, livesSince } = this.auditor
+    const isFresh = this.scheduler.now - livesSince < UNDER_WAY
+    return () => isFresh || this.auditor.life !== life
   }
 
   /** An error that a client or the broker's owner was shown. */
@@ -319,7 +311,7 @@ export class World {
     this.#jumped = 0
     this.#kill!()
     this.#broker = undefined
-    this.#wires.brokerDied()
+    this.#wires.brokerDied('broker')
     if (this.scheduler.chance(0.5)) this.trace.line(`power fails: ${this.disk.losePower()} groups lost`)
     else this.trace.line('the process dies')
     this.auditor.restarted()
@@ -423,10 +415,10 @@ export class World {
   async #farClients(): Promise<void> {
     const { scheduler } = this
     const clients = this.#networkClients
-    const connect = () => this.connect({ streams: scheduler.chance(0.5) }).connection
+    const connect = () => this.connect({ streams: scheduler.chance(0.5) })
     await findTopic(this, this.#remoteCall(), 'plain', () => true)
-    for (const name of ['one', 'two']) scheduler.spawn(clients.produce(connect(), name))
-    for (const partition of [undefined, 0, 1]) scheduler.spawn(clients.read(connect(), partition))
+    for (const name of ['one', 'two']) scheduler.spawn(clients.produce(connect().connection, name))
+    for (const partition of [undefined, 0, 1]) scheduler.spawn(clients.read(connect().connection, partition))
     for (let i = 0; i < 3; i++) scheduler.spawn(clients.lock(connect()))
     for (const group of ['patient', 'hasty'] as const) {
       for (const style of ['receive', 'iterate', 'run'] as const) {
