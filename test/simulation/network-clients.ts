@@ -114,7 +114,7 @@ export class NetworkClients {
         if (!isPortalError(error)) throw error
         this.#world.count(`network read ${error.code}`, 1)
         // Above the end: never, since what was shown stays.
-        const isNever = error.code === 'OFFSET_OUT_OF_RANGE' && !this.#world.hasDeposed
+        const isNever = error.code === 'OFFSET_OUT_OF_RANGE'
         check(!isNever, () => `[7] ${error.message}`)
       }
       await scheduler.sleep(scheduler.random() * 500)
