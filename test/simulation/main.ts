@@ -3,20 +3,26 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { keepSeed, keptSeeds } from './kept-seeds.js'
 import { type Measured, measured } from './measured.js'
+import { findMutant } from './mutants/all.js'
+import { bundleMutant } from './mutants/bundle.js'
+import { campaign } from './mutants/campaign.js'
 import { inProcesses } from './pool.js'
-import { CASTS, type Cast, report, type Task } from './simulate.js'
+import { CASTS, report, STEPS, type Task } from './simulate.js'
 import { Tally } from './tally.js'
 
 const HELP = `npm run sim -- [--raw] [--network] [--cluster] [options]
   --raw, --network, --cluster   whose histories                              (default: all, in turns)
   --seed N                      the first                                    (default: any; it is printed)
   --runs N | --minutes M        how many seeds, or for how long              (default: 1 run)
-  --steps N                     steps of trouble                             (default: ${JSON.stringify(stepsByCast())})
+  --steps N                     steps of trouble                             (default: ${JSON.stringify(STEPS)})
   --kept                        first all of kept-seeds.txt, each twice
   --keep                        adds what fails to kept-seeds.txt
   --workers N                   processes, one history each                  (default: one a core)
   --loud                        prints all that happens; in this process
-  --report FILE                 counts as vitest's JSON has them, for .ci/total.mjs`
+  --report FILE                 counts as vitest's JSON has them, for .ci/total.mjs
+  --mutant NAME                 with this bug in the source
+  --mutants [--only NAME,NAME]  looks for each of these bugs until it is found, for M minutes of processor time (default: all, 10);
+                                --keep keeps the seeds that find them`
 
 const { values } = parseArgs({
   options: {
@@ -32,6 +38,9 @@ const { values } = parseArgs({
     workers: { type: 'string' },
     loud: { type: 'boolean', default: false },
     report: { type: 'string' },
+    mutant: { type: 'string' },
+    mutants: { type: 'boolean', default: false },
+    only: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -62,7 +71,15 @@ function done({ isKept }: Run, outcome: Measured): void {
 }
 
 console.log(`from seed ${first}`)
-if (values.loud || (seeds * casts.length === 1 && !values.kept)) {
+if (values.mutants) {
+  const minutes = Number(values.minutes ?? 10)
+  process.exit(await campaign({ only: values.only?.split(','), seed: first, minutes, keep: values.keep }))
+}
+if (values.mutant !== undefined) {
+  const { bundle, remove } = await bundleMutant(findMutant(values.mutant))
+  await inProcesses(workers, runs(), done, { program: bundle, loud: values.loud })
+  await remove()
+} else if (values.loud || (seeds * casts.length === 1 && !values.kept)) {
   for (const run of runs()) done(run, await measured(run, { loud: values.loud }))
 } else await inProcesses(workers, runs(), done)
 
@@ -77,11 +94,7 @@ function* runs(): Generator<Run> {
   for (let seed = first; seed < first + seeds; seed++) {
     for (const cast of casts) {
       if (Date.now() >= until) return
-      yield { cast, seed, steps: Number(values.steps ?? stepsByCast()[cast]), isKept: false }
+      yield { cast, seed, steps: Number(values.steps ?? STEPS[cast]), isKept: false }
     }
   }
-}
-
-function stepsByCast(): Record<Cast, number> {
-  return { raw: 4_000, network: 4_000, cluster: 20_000 }
 }

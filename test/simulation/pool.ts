@@ -7,6 +7,13 @@ const CHILD = fileURLToPath(new URL('child.ts', import.meta.url))
 /** So long may one history take (ms): one that hangs is one that failed. */
 const LIMIT = 300_000
 
+export interface PoolOptions {
+  /** What each process runs. @default child.ts */
+  readonly program?: string | undefined
+  /** Prints each line as it comes. @default false */
+  readonly loud?: boolean | undefined
+}
+
 /**
  * Runs histories in `size` processes, one at a time in each; the parent only collects. A process that ends or hangs over a history has failed it, and
  * another one takes its place. Resolves when `tasks` has no more and all are done.
@@ -15,11 +22,12 @@ export async function inProcesses<T extends Task>(
   size: number,
   tasks: Iterator<T>,
   done: (task: T, outcome: Measured) => void,
+  { program = CHILD, loud = false }: PoolOptions = {},
 ): Promise<void> {
   const works = async () => {
     let child: ChildProcess | undefined
     for (let next = tasks.next(); !next.done; next = tasks.next()) {
-      child ??= fork(CHILD)
+      child ??= fork(program, loud ? ['--loud'] : [])
       const outcome = await perform(child, next.value)
       done(next.value, outcome)
       // Whatever it still had in mind does not meet the next history.

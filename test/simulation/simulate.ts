@@ -9,6 +9,9 @@ export const CASTS = ['raw', 'network', 'cluster'] as const
 
 export type Cast = (typeof CASTS)[number]
 
+/** Steps of trouble that show most of what a cast may come to. */
+export const STEPS: Record<Cast, number> = { raw: 4_000, network: 4_000, cluster: 20_000 }
+
 /** A history before it has happened. */
 export interface Task {
   readonly cast: Cast
