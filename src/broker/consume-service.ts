@@ -1,9 +1,8 @@
-import { PortalError } from '../core/errors.js'
+import { abortedError, PortalError } from '../core/errors.js'
 import { OffsetSet } from '../core/offset-set.js'
 import { checkRanges } from '../core/ranges.js'
 import type {
   CallOptions,
-  Delivery,
   HeldToken,
   ReceiveRequest,
   ReceiveResponse,
@@ -11,16 +10,13 @@ import type {
   SettleResponse,
 } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
-import { sleepUntil } from '../runtime/wait.js'
 import { waitForWork } from './hints.js'
 import type { Partition } from './partition.js'
+import { ReceiveWait } from './receive-wait.js'
 import type { SettlePart } from './settling.js'
 import type { Topic } from './topic.js'
-import type { Dispatcher, Waiter } from './waiters.js'
+import type { Dispatcher } from './waiters.js'
 
-/** The most that one receive leases. */
-const MAX_MESSAGES = 4_096
-const MAX_BYTES = 16 << 20
 /** How long leasing what is there may take when nobody wants to wait (ms). */
 const LEASING = 250
 
@@ -31,11 +27,11 @@ export function groupMoved(topic: string, group: string): PortalError<'GROUP_NOT
   )
 }
 
-/** Leases messages to a consumer, or lets it sleep until there are some. */
-export async function receive(
+/** Leases messages to a consumer, or lets it sleep until there are some. Throws what it refuses at once. */
+export function receive(
   topic: Topic,
   request: ReceiveRequest,
-  call: CallOptions,
+  { signal }: CallOptions,
   runtime: Runtime,
   local: boolean,
 ): Promise<ReceiveResponse> {
@@ -43,32 +39,14 @@ export async function receive(
   const dispatcher = topic.dispatchers.get(request.group)
   if (!dispatcher || dispatcher.generation !== request.generation) throw groupMoved(topic.name, request.group)
   if (request.held) giveBackUnknown(topic, dispatcher, request, request.held)
-  if (request.hint) return waitForWork(dispatcher, request, call, runtime)
+  if (request.hint) return waitForWork(dispatcher, request, { signal }, runtime)
   // Not waiting means: no longer than it takes to lease what is there.
   const timeout = request.wait === 0 && dispatcher.hasWork() ? LEASING : request.wait
-  let granted = () => false
-  const ends = { timeout, signal: call.signal, coming: () => granted() }
-  const delivery = await sleepUntil<Delivery>(runtime.timers, 'receive', ends, (resolve, reject) => {
-    const waiter: Waiter = {
-      consumer: request.consumer,
-      id: request.id,
-      local,
-      lease: request.lease,
-      maxMessages: Math.min(request.maxMessages, MAX_MESSAGES),
-      maxBytes: Math.min(request.maxBytes, MAX_BYTES),
-      granted: false,
-      done: false,
-      deliver: resolve,
-      fail: reject,
-    }
-    granted = () => waiter.granted
-    dispatcher.add(waiter)
-    return () => {
-      waiter.done = true
-      dispatcher.waiters.delete(waiter)
-    }
-  })
-  return { deliveries: delivery ? [delivery] : [] }
+  if (signal?.aborted) throw abortedError('receive', signal)
+  return new Promise(
+    (resolve, reject) =>
+      void new ReceiveWait(dispatcher, request, local, runtime, timeout, signal, resolve, reject),
+  )
 }
 
 /** Answers were lost on their way: what was granted and never seen goes back, uncounted, and so will what is granted yet. */

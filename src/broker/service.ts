@@ -57,7 +57,7 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
       })
     },
     joinGroup: async (request) => groups.joinGroup(request),
-    receive: async (request, call = {}) => receiveOne(request, call),
+    receive: (request, call = {}) => receiveOne(request, call),
     receiveStream: (request, call = {}) => {
       hosting.findById(request.topicId)
       return streams.run(request, receiveOne, call)

@@ -5,6 +5,7 @@ import type { ClusterDescription, PartitionPlacement } from '../protocol/cluster
 import type { MetricFamily } from '../protocol/metrics.js'
 import type { ClusterCommand, CommandResponse, PeerService } from '../protocol/peer-service.js'
 import type { BrokerService } from '../protocol/service.js'
+import type { CallSignal } from '../runtime/call-signal.js'
 import type { Estate } from './estate.js'
 import type { AppendElsewhere } from './hosting.js'
 
@@ -29,7 +30,7 @@ export interface Standing {
   /** `ledOnly`: of the partitions alone that this broker leads. */
   describePlacement(topic: string | undefined, ledOnly: boolean): readonly PartitionPlacement[]
   /** Has the controller do what an administrator asks. UNSUPPORTED where there is none. */
-  command(command: ClusterCommand, signal: AbortSignal | undefined): Promise<CommandResponse>
+  command(command: ClusterCommand, signal: CallSignal | undefined): Promise<CommandResponse>
   metrics(): readonly MetricFamily[]
   /** Before it can be reached: recovers what it has. */
   open(): Promise<void>

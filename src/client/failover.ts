@@ -1,5 +1,6 @@
 import { abortedError, isPortalError, type PortalError } from '../core/errors.js'
 import type { CallOptions, RemoteService, StreamService } from '../protocol/service.js'
+import type { CallSignal } from '../runtime/call-signal.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { pause, retryDelay } from './backoff.js'
 import { within } from './signals.js'
@@ -74,7 +75,7 @@ export class WayChooser {
   }
 
   /** The way that answers again. Rejects when it takes too long, the signal aborts or the connection closes. */
-  async whenBack(signal: AbortSignal | undefined): Promise<Way> {
+  async whenBack(signal: CallSignal | undefined): Promise<Way> {
     const { runtime, patience, closed } = this.#options
     await within(runtime.timers, patience, this.#search!, signal)
     if (closed.aborted) throw closed.reason

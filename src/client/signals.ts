@@ -1,8 +1,9 @@
+import type { CallSignal } from '../runtime/call-signal.js'
 import type { Timers } from '../runtime/runtime.js'
 import { pause } from './backoff.js'
 
 /** Calls `listener` when `signal` aborts: now, if it has. Returns what forgets the listener. */
-export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+export function onAbort(signal: CallSignal | undefined, listener: () => void): () => void {
   if (signal?.aborted) listener()
   else signal?.addEventListener('abort', listener, { once: true })
   return () => signal?.removeEventListener('abort', listener)
@@ -32,7 +33,7 @@ export async function within<T>(
   timers: Timers,
   milliseconds: number,
   promise: Promise<T>,
-  signal?: AbortSignal,
+  signal?: CallSignal,
 ): Promise<T | undefined> {
   const over = new AbortController()
   const forget = onAbort(signal, () => over.abort())

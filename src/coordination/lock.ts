@@ -1,5 +1,6 @@
 import { PortalError } from '../core/errors.js'
 import { checkName } from '../core/names.js'
+import type { CallSignal } from '../runtime/call-signal.js'
 import type { Runtime } from '../runtime/runtime.js'
 import type { CoordinationStore } from './coordination.js'
 import { FencingTokens } from './fencing-tokens.js'
@@ -53,7 +54,7 @@ export class LockService {
    */
   async acquire(
     { name, ttl, wait = Infinity, waiter }: LockRequest,
-    signal?: AbortSignal,
+    signal?: CallSignal,
   ): Promise<LockToken | undefined> {
     checkName('lock', name)
     checkTime('ttl', ttl, 1)

@@ -1,4 +1,5 @@
 import { abortedError, type PortalError } from '../core/errors.js'
+import type { CallSignal } from '../runtime/call-signal.js'
 import type { Timer, Timers } from '../runtime/runtime.js'
 
 /** Why a wait ended: its time was over, or what the error says. */
@@ -9,14 +10,14 @@ export interface WaitLimitOptions {
   readonly what: string
   /** Milliseconds. Infinity: no limit. 0: whoever waits looks once, so nothing ends it. */
   readonly wait: number
-  readonly signal: AbortSignal | undefined
+  readonly signal: CallSignal | undefined
 }
 
 /** Everything that can end a wait, as one event that happens at most once. */
 export class WaitLimit {
   readonly wait: number
   readonly #timers: Timers
-  readonly #signal: AbortSignal | undefined
+  readonly #signal: CallSignal | undefined
   readonly #onAbort: () => void
   readonly #listeners = new Set<() => void>()
   #timer: Timer | undefined

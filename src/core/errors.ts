@@ -87,6 +87,6 @@ export function isPortalError(error: unknown, ...codes: ErrorCode[]): boolean {
 }
 
 /** The error of a wait that its caller's signal ended; its cause is the signal's reason. */
-export function abortedError(what: string, signal: AbortSignal): PortalError<'ABORTED'> {
+export function abortedError(what: string, signal: { readonly reason: unknown }): PortalError<'ABORTED'> {
   return new PortalError('ABORTED', `${what} was aborted by its signal.`, { cause: signal.reason })
 }

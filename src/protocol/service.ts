@@ -1,4 +1,5 @@
 import type { PortalError } from '../core/errors.js'
+import type { CallSignal } from '../runtime/call-signal.js'
 import type { ClusterChange, ClusterChanged, ClusterDescription, PartitionPlacement } from './cluster.js'
 import type {
   AskedGroupSettings,
@@ -115,7 +116,7 @@ export type StreamService = Pick<BrokerService, 'receiveStream' | 'addCredit' | 
 export type RemoteService = Omit<BrokerService, keyof StreamService> & Partial<StreamService>
 
 export interface CallOptions {
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: CallSignal | undefined
   /** It was passed on by another broker: whoever does not lead what it names says NOT_LEADER and passes it on to nobody. */
   readonly forwarded?: boolean | undefined
   /** A client asks the leader itself: whoever does not lead what it names says NOT_LEADER. It gives no rights that the call has not without it. */

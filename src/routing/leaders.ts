@@ -1,5 +1,6 @@
 import { isPortalError } from '../core/errors.js'
 import type { BrokerAddress, BrokerService, CallOptions, TopicRoute } from '../protocol/service.js'
+import type { CallSignal } from '../runtime/call-signal.js'
 import { pause, retryDelay } from '../runtime/pause.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { sleepUntil } from '../runtime/wait.js'
@@ -124,7 +125,7 @@ export class Leaders {
   }
 
   /** Sleeps until `test` holds after a change, at most so many milliseconds. Rejects with ABORTED. */
-  async until(test: () => boolean, timeout: number, signal: AbortSignal | undefined): Promise<void> {
+  async until(test: () => boolean, timeout: number, signal: CallSignal | undefined): Promise<void> {
     if (test()) return
     await sleepUntil<true>(this.runtime.timers, 'Waiting for a leader', { timeout, signal }, (resolve) =>
       this.onChange(() => {

@@ -1,3 +1,4 @@
+import type { CallSignal } from './call-signal.js'
 import type { Random, Timers } from './runtime.js'
 
 const INITIAL = 100
@@ -10,7 +11,7 @@ export function retryDelay(failures: number, random: Random): number {
 }
 
 /** Resolves after `milliseconds` (Infinity: never by itself), or as soon as `signal` aborts. Never rejects. */
-export function pause(timers: Timers, milliseconds: number, signal?: AbortSignal): Promise<void> {
+export function pause(timers: Timers, milliseconds: number, signal?: CallSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve()
     const timer = milliseconds < Number.POSITIVE_INFINITY ? timers.setTimeout(done, milliseconds) : undefined

@@ -1,13 +1,14 @@
 import { abortedError, type PortalError } from '../core/errors.js'
+import type { CallSignal } from './call-signal.js'
 import type { Timer, Timers } from './runtime.js'
 
 /** Longer than any timer: such a wait has no end. */
-const FOREVER = 2 ** 31 - 1
+export const FOREVER = 2 ** 31 - 1
 
 export interface WaitEnds {
   /** Milliseconds; undefined or Infinity: no limit. */
   readonly timeout?: number | undefined
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: CallSignal | undefined
   /** Asked at the timeout: whether the answer is on its way already, and is waited for. */
   readonly coming?: (() => boolean) | undefined
 }

@@ -3,6 +3,7 @@ import { TransientSet } from '../core/transient-set.js'
 import type { PeerService } from '../protocol/peer-service.js'
 import type { BrokerService, CallOptions, ReceiveResponse, StreamRequest } from '../protocol/service.js'
 import { allPeerMethods } from '../protocol/wire/peer.js'
+import type { CallSignal } from '../runtime/call-signal.js'
 import { thrownElsewhere } from './elsewhere.js'
 import type { Listener, Transport } from './transport.js'
 
@@ -76,7 +77,7 @@ class Place {
   }
 
   /** Ends the caller's wait when the listener closes or the signal aborts, whatever the service does. */
-  call<T>(name: string, start: () => Promise<T>, given: AbortSignal | undefined): Promise<T> {
+  call<T>(name: string, start: () => Promise<T>, given: CallSignal | undefined): Promise<T> {
     if (given?.aborted) return Promise.reject(abortedError(`The call ${name}`, given))
     const signal = GRANTING.has(name) ? undefined : given
     return new Promise<T>((resolve, reject) => {

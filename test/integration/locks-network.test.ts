@@ -21,7 +21,12 @@ async function serveVirtually() {
     const { method, headers, body, signal } = request
     const url = `http://broker${request.path}`
     const response = await handler(
-      new Request(url, { method, headers, body: body as string, signal: signal ?? null }),
+      new Request(url, {
+        method,
+        headers,
+        body: body as string,
+        signal: (signal ?? null) as AbortSignal | null,
+      }),
     )
     const type = response.headers.get('content-type') ?? ''
     return { status: response.status, type, body: new Uint8Array(await response.arrayBuffer()) }

@@ -1,4 +1,5 @@
 import { abortedError, isPortalError, PortalError } from '../../src/core/errors.js'
+import type { CallSignal } from '../../src/runtime/call-signal.js'
 import type { Life } from './life.js'
 import type { Scheduler } from './scheduler.js'
 import { Violation } from './violation.js'
@@ -13,7 +14,7 @@ export interface Call<S, T> {
   readonly name: string
   /** How long it may wait on purpose (ms). */
   readonly wait: number
-  readonly signal: AbortSignal | undefined
+  readonly signal: CallSignal | undefined
   /** It is on a connection that does not carry anything twice. */
   readonly isOnce?: boolean | undefined
   /** What arrives there. Called once for each copy of the request. */

@@ -4,6 +4,7 @@ import type {
   ReceiveResponse,
   StreamRequest,
 } from '../../src/protocol/service.js'
+import type { CallSignal } from '../../src/runtime/call-signal.js'
 import type { Calls } from './calls.js'
 import { copyMessage } from './copy-message.js'
 import type { Life } from './life.js'
@@ -54,7 +55,7 @@ async function* streamOver<S extends { readonly service: BrokerService }>(
   calls: Calls<S>,
   route: Route,
   request: StreamRequest,
-  { signal, forwarded }: { readonly signal: AbortSignal | undefined; readonly forwarded: boolean },
+  { signal, forwarded }: { readonly signal: CallSignal | undefined; readonly forwarded: boolean },
 ): AsyncGenerator<ReceiveResponse, void, undefined> {
   const gone = new AbortController()
   let pieces: AsyncIterator<ReceiveResponse> | undefined

@@ -24,6 +24,7 @@ import type {
   PeerService,
   UpdateRequest,
 } from '../../src/protocol/peer-service.js'
+import type { CallSignal } from '../../src/runtime/call-signal.js'
 import type { Random } from '../../src/runtime/runtime.js'
 import { type VirtualRuntime, virtualRuntime } from '../../src/runtime/virtual.js'
 import { disconnected, openTree } from './coordination-support.js'
@@ -223,7 +224,7 @@ export class FakeBroker {
   /** What its controller's compare-and-sets wait for before they are sent. */
   hold: Promise<void> | undefined
   /** Called before each update; may throw. */
-  onUpdate: (request: UpdateRequest, signal: AbortSignal | undefined) => Promise<void> | void = () => {}
+  onUpdate: (request: UpdateRequest, signal: CallSignal | undefined) => Promise<void> | void = () => {}
   onHandOver: (request: HandOverRequest) => Promise<void> | void = () => {}
   #seen = { term: 0, sequence: 0 }
 
@@ -322,7 +323,7 @@ export class FakeBroker {
     }
   }
 
-  async #update(request: UpdateRequest, signal: AbortSignal | undefined) {
+  async #update(request: UpdateRequest, signal: CallSignal | undefined) {
     await this.onUpdate(request, signal)
     const { to, term, sequence } = request
     const mine = to.storage === this.member.storage && to.generation === this.member.generation

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { BrokerService, ReceiveResponse } from '../../src/protocol/service.js'
+import type { CallSignal } from '../../src/runtime/call-signal.js'
 import { inProcess } from '../../src/transport/in-process.js'
 
 async function listen(service: Partial<BrokerService>) {
@@ -49,7 +50,7 @@ describe('the in-process transport', () => {
   })
 
   it('ends the caller’s wait when its signal aborts, and tells the service', async () => {
-    let told: AbortSignal | undefined
+    let told: CallSignal | undefined
     const { remote } = await listen({
       read: (_, call) => {
         told = call?.signal

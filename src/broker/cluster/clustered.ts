@@ -18,6 +18,7 @@ import type {
 } from '../../protocol/peer-service.js'
 import type { BrokerService } from '../../protocol/service.js'
 import { clusterService } from '../../routing/cluster-service.js'
+import type { CallSignal } from '../../runtime/call-signal.js'
 import { pause } from '../../runtime/pause.js'
 import { type Runtime, randomId } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
@@ -226,7 +227,7 @@ export class Clustered implements Standing {
     return this.#view.partitions(topic, ledOnly)
   }
 
-  command(command: ClusterCommand, signal: AbortSignal | undefined): Promise<CommandResponse> {
+  command(command: ClusterCommand, signal: CallSignal | undefined): Promise<CommandResponse> {
     const { timers, clock } = this.#parts.runtime
     return commandController(command, {
       timers,

@@ -5,6 +5,7 @@ import type {
   Incarnation,
   PeerService,
 } from '../../protocol/peer-service.js'
+import type { CallSignal } from '../../runtime/call-signal.js'
 import type { Clock, Timers } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Controller } from './controller.js'
@@ -12,7 +13,7 @@ import type { Controller } from './controller.js'
 export interface CommandingParts {
   readonly timers: Timers
   readonly clock: Clock
-  readonly signal: AbortSignal | undefined
+  readonly signal: CallSignal | undefined
   sender(): { readonly cluster: string; readonly from: Incarnation }
   /** This broker's own part in controlling; DISCONNECTED while it has no session. */
   own(): Controller

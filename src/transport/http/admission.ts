@@ -4,7 +4,7 @@ import type { Authorize } from '../../protocol/service.js'
 import type { Clock } from '../../runtime/runtime.js'
 import { identify, type ResolvedAuth } from './auth.js'
 import type { HttpRequest } from './exchange.js'
-import { type QuotaLimits, Quotas } from './quota.js'
+import { type QuotaLimits, Quotas, type Usage } from './quota.js'
 import { authorizeBy } from './rules.js'
 
 /** A request that was let in. */
@@ -46,7 +46,7 @@ export function createAdmission(
   const quotas = new Quotas(clock, limits)
   const refusals = new Quotas(clock, { ...limits, requestsPerSecond: REFUSALS })
   return async (request) => {
-    if (auth === undefined) return admitted(undefined, undefined, quotas.request(addressOf(request)))
+    if (auth === undefined) return new Admitted(undefined, undefined, quotas.request(addressOf(request)))
     let principal: string
     try {
       principal = await identify(auth, request, logger)
@@ -54,21 +54,31 @@ export function createAdmission(
       if (isPortalError(error, 'UNAUTHENTICATED')) refusals.request(addressOf(request)).done()
       throw error
     }
-    return admitted(principal, authorizeBy(auth.rules, principal), quotas.request(principal))
+    return new Admitted(principal, authorizeBy(auth.rules, principal), quotas.request(principal))
   }
 }
 
-function admitted(
-  principal: string | undefined,
-  authorize: Authorize | undefined,
-  usage: ReturnType<Quotas['request']>,
-): Admission {
-  return {
-    principal,
-    authorize,
-    takeBody: (bytes) => usage.takeBody(bytes),
-    takeAnswer: (bytes) => usage.takeAnswer(bytes),
-    done: () => usage.done(),
+class Admitted implements Admission {
+  readonly principal: string | undefined
+  readonly authorize: Authorize | undefined
+  readonly #usage: Usage
+
+  constructor(principal: string | undefined, authorize: Authorize | undefined, usage: Usage) {
+    this.principal = principal
+    this.authorize = authorize
+    this.#usage = usage
+  }
+
+  takeBody(bytes: number): void {
+    this.#usage.takeBody(bytes)
+  }
+
+  takeAnswer(bytes: number): void {
+    this.#usage.takeAnswer(bytes)
+  }
+
+  done(): void {
+    this.#usage.done()
   }
 }
 

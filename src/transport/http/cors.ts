@@ -44,14 +44,17 @@ function isOrigin(origin: unknown): origin is string {
  * client certificate of whoever sits before it. Those named get their preflights answered, and may read the answers.
  */
 export function guardOrigins(handler: HttpHandler, cors: ResolvedCors | undefined): HttpHandler {
-  return async (request) => {
-    const origin = request.header('origin')
-    if (origin === undefined) return handler(request)
-    const isNamed = cors !== undefined && (cors.origins.has(origin) || cors.origins.has('*'))
-    if (!isNamed) return isOwn(origin, request) ? handler(request) : foreign(origin)
+  const named = async (origin: string, request: HttpRequest) => {
     const isPreflight =
       request.method === 'OPTIONS' && request.header('access-control-request-method') !== undefined
     return isPreflight ? preflight(origin, request) : readable(origin, await handler(request))
+  }
+  return (request) => {
+    const origin = request.header('origin')
+    if (origin === undefined) return handler(request)
+    const isNamed = cors !== undefined && (cors.origins.has(origin) || cors.origins.has('*'))
+    if (isNamed) return named(origin, request)
+    return isOwn(origin, request) ? handler(request) : Promise.resolve(foreign(origin))
   }
 }
 
@@ -99,7 +102,7 @@ function foreign(origin: string): HttpResponse {
  */
 export function guardHosts(handler: HttpHandler, hosts: readonly string[]): HttpHandler {
   const known = new Set(hosts.map((host) => host.toLowerCase()))
-  return async (request) => {
+  return (request) => {
     const name = hostNameOf(request.header('host') ?? '')
     const isLocal = name === '' || name === 'localhost' || name.endsWith('.localhost') || isIP(name) !== 0
     if (isLocal || known.has(name)) return handler(request)
@@ -107,7 +110,7 @@ export function guardHosts(handler: HttpHandler, hosts: readonly string[]): Http
       'FORBIDDEN',
       `This broker does not know itself as ${name.slice(0, 100)}. Ask it as localhost, or give it a name with http({ advertise }).`,
     )
-    return toProblem(error)
+    return Promise.resolve(toProblem(error))
   }
 }
 

@@ -4,16 +4,14 @@ import type { MetricFamily } from '../../protocol/metrics.js'
 import type { BrokerService } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { type Admission, type Admit, OPEN } from './admission.js'
-import { DIRECT_HEADER } from './direct.js'
 import { type HttpHandler, type HttpRequest, type HttpResponse, noContent } from './exchange.js'
-import { checkJsonShape } from './json-shape.js'
 import { type AdmitPeer, isPeerPath } from './peer-admission.js'
 import { toProblem } from './problem.js'
+import { type ContextParts, RequestContext } from './request-context.js'
 import { RequestWatch, type SeenRequest } from './request-watch.js'
-import type { Context, Route } from './route.js'
+import type { Route } from './route.js'
 import { type Match, Router } from './router.js'
 import { metaRoutes } from './routes/meta.js'
-import { checkSchema, type Schema } from './schema.js'
 
 export interface DispatchOptions {
   readonly routes: readonly Route[]
@@ -43,43 +41,31 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
   const router = new Router([...routes, ...metaRoutes(routes, options.basePath), ...(peers?.routes ?? [])])
   const watch = new RequestWatch(options.runtime)
   const serverMetrics = async () => [...watch.families(), ...((await options.serverMetrics?.()) ?? [])]
-  return watch.around(async (request, seen) => {
+  const parts: ContextParts = { ...options, service, serverMetrics }
+  // One function under way for each request that sleeps.
+  return async (request) => {
+    const seen = watch.begin(request)
+    let admission = OPEN
+    let answer: HttpResponse
     try {
       const found = findRoute(router, request)
       if ('route' in found) seen.route = found.route.path
       const isOpen = 'route' in found && found.route.open
       // Those who may not come in do not hear what there is, and what is not there is counted, too.
-      const admission = isOpen ? OPEN : await letIn(request, options)
+      if (!isOpen) admission = await letIn(request, options)
       seen.principal = admission.principal
-      request.onceOver?.(() => admission.done())
-      try {
-        if (!('route' in found)) return found
-        const { route, params } = found
-        const { authorize, forwarded } = admission
-        const direct = request.header(DIRECT_HEADER) !== undefined || undefined
-        const call = { signal: request.signal, authorize, forwarded, direct }
-        const answer = await route.handle({
-          service,
-          call,
-          runtime: options.runtime,
-          request,
-          params,
-          query: readQuery(route, request.query),
-          maxBodyBytes: options.maxBodyBytes,
-          ...bodyOf(route, request, route.bodyBytes ?? options.maxBodyBytes, admission),
-          serverMetrics,
-          wants: (...types) => preferred(request.header('accept'), types),
-        })
+      request.onceOver?.(admission)
+      if ('route' in found) {
+        answer = await found.route.handle(new RequestContext(parts, request, found, admission))
         admission.takeAnswer(sizeOf(answer))
-        return answer
-      } finally {
-        if (request.onceOver === undefined) admission.done()
-      }
+      } else answer = found
     } catch (error) {
       if (!isPortalError(error)) logUnforeseen(options.logger, request, seen, error)
-      return toProblem(error)
+      answer = toProblem(error)
     }
-  })
+    if (request.onceOver === undefined) admission.done()
+    return watch.end(request, seen, answer)
+  }
 }
 
 async function letIn(request: HttpRequest, { admit, peers }: DispatchOptions): Promise<Admission> {
@@ -137,119 +123,4 @@ function allowedOnly({ method, path }: HttpRequest, methods: readonly string[]):
     `${path.slice(0, 200)} takes ${allowed}, not ${method.slice(0, 32)}.`,
   )
   return toProblem(error, { status: 405, headers: { allow: `${allowed}, OPTIONS` } })
-}
-
-/** The query's parameters by the route's schemas. Unknown ones are refused: a misspelt one would be ignored silently. */
-function readQuery(route: Route, query: URLSearchParams): Record<string, unknown> {
-  const values: Record<string, unknown> = {}
-  const schemas = route.query ?? {}
-  for (const [name, text] of query) {
-    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined
-    if (schema === undefined) {
-      const known = Object.keys(schemas).join(', ') || 'none'
-      throw new PortalError(
-        'INVALID_ARGUMENT',
-        `There is no query parameter '${name.slice(0, 64)}' here. Known: ${known}.`,
-      )
-    }
-    if (Object.hasOwn(values, name))
-      throw new PortalError('INVALID_ARGUMENT', `The query parameter '${name}' is given more than once.`)
-    const value = readValue(schema, text)
-    checkSchema(schema, value, `The query parameter '${name}'`)
-    values[name] = value
-  }
-  return values
-}
-
-function readValue(schema: Schema, text: string): unknown {
-  if ((schema.type === 'integer' || schema.type === 'number') && /^-?\d+(\.\d+)?$/.test(text))
-    return Number(text)
-  if (schema.type === 'boolean' && (text === 'true' || text === '')) return true
-  if (schema.type === 'boolean' && text === 'false') return false
-  return text
-}
-
-function bodyOf(
-  route: Route,
-  request: HttpRequest,
-  maxBytes: number,
-  admission: Admission,
-): Pick<Context, 'type' | 'bytes' | 'json'> {
-  const type = (request.header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase()
-  const read = async (most = maxBytes) => {
-    let counted = 0
-    const body = await request.body(Math.min(most, maxBytes), (count) => {
-      counted += count
-      admission.takeBody(count)
-    })
-    if (body.length > counted) admission.takeBody(body.length - counted)
-    return body
-  }
-  return {
-    type,
-    async bytes(most) {
-      checkType(route, type)
-      return read(most)
-    },
-    async json() {
-      if (!route.bodyOptional) checkType(route, type)
-      const body = await read()
-      // Tools put a type on an empty body, too.
-      if (body.length === 0 && route.bodyOptional) return undefined
-      checkType(route, type)
-      const value = parseJson(body)
-      const schema = route.body?.[type]
-      if (schema) checkSchema(schema, value, 'The body')
-      return value
-    },
-  }
-}
-
-function checkType(route: Route, type: string): void {
-  const types = Object.keys(route.body ?? {})
-  if (types.includes(type) || (types.includes('*/*') && type !== '')) return
-  const got = type === '' ? 'no content type' : `the content type ${type.slice(0, 64)}`
-  const wanted = types.join(', ')
-  throw new PortalError(
-    'UNSUPPORTED',
-    `The body has ${got}; ${wanted} can be read here. With curl: -H 'content-type: ${types[0] ?? 'application/json'}'.`,
-  )
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
-export function parseJson(bytes: Uint8Array): unknown {
-  let text: string
-  try {
-    text = utf8.decode(bytes)
-  } catch {
-    throw new PortalError('INVALID_ARGUMENT', 'The body is not UTF-8.')
-  }
-  checkJsonShape(bytes)
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message.slice(0, 200) : ''
-    throw new PortalError('INVALID_ARGUMENT', `The body is not JSON: ${why}`)
-  }
-}
-
-/** The first of `types` if nothing is said; else the one that stands first in `accept`, by its quality. */
-function preferred(accept: string | undefined, types: readonly string[]): string {
-  if (accept === undefined) return types[0]!
-  let best: string | undefined
-  let most = 0
-  for (const part of accept.split(',')) {
-    const [range = '', ...parameters] = part.split(';').map((one) => one.trim().toLowerCase())
-    const given = parameters.find((one) => one.startsWith('q='))
-    const quality = given === undefined ? 1 : Number(given.slice(2)) || 0
-    const found = types.find(
-      (type) => range === '*/*' || range === type || range === `${type.split('/')[0]}/*`,
-    )
-    if (found !== undefined && quality > most) {
-      best = found
-      most = quality
-    }
-  }
-  return best ?? types[0]!
 }

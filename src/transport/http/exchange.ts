@@ -1,3 +1,5 @@
+import type { CallSignal } from '../../runtime/call-signal.js'
+
 /** A request as every server can show it: Node's, a framework's, a worker's. */
 export interface HttpRequest {
   /** Upper case. */
@@ -13,9 +15,9 @@ export interface HttpRequest {
    */
   body(limit: number, onBytes?: (count: number) => void): Promise<Uint8Array>
   /** Aborts when the caller has gone before its answer. */
-  readonly signal: AbortSignal
-  /** Calls back once, when the answer has gone out or cannot any more. A server that does not know has no such method. */
-  onceOver?(callback: () => void): void
+  readonly signal: CallSignal
+  /** Tells one that it is done, once, when the answer has gone out or cannot any more. A server that does not know has no such method. */
+  onceOver?(told: { done(): void }): void
   /** Who asks, as far as the connection says. */
   readonly peer: Peer
 }

@@ -1,13 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
 import { PortalError } from '../../core/errors.js'
 import type { Logger } from '../../protocol/connection.js'
 import type { MetricFamily } from '../../protocol/metrics.js'
-import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
+import type { HttpHandler, HttpResponse } from './exchange.js'
 import type { ResolvedLimits } from './limits.js'
-import { toProblem } from './problem.js'
+import { LINGER, writeAnswer } from './node-answer.js'
+import { NodeRequest } from './node-request.js'
+import { toProblem, urlTooLong } from './problem.js'
 
 export interface NodeServerOptions {
   readonly host: string
@@ -39,8 +40,6 @@ export async function connectionsOf(server: NodeServer | undefined): Promise<Met
 
 /** Milliseconds that answers under way have when the server closes. */
 const GRACE = 2_000
-/** Milliseconds for which the rest of a refused request is taken and thrown away, so that its sender comes to read why. */
-const LINGER = 1_000
 /** Connections above the limit that are still told so; any more are cut. */
 const TOLD = 64
 /** Requests of one connection that may be under way: those who send on without an answer would have no limit. */
@@ -64,9 +63,12 @@ export async function listenNode(handler: HttpHandler, options: NodeServerOption
   const desk = new Desk(handler, options, server)
   server.on('connection', (socket: Socket) => desk.connected(socket))
   const silent = new Set<Socket>()
+  function forget(this: Socket): void {
+    silent.delete(this)
+  }
   server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
     silent.add(socket)
-    socket.once('close', () => silent.delete(socket))
+    socket.on('close', forget)
   })
   server.on('request', (message, response) => {
     silent.delete(message.socket)
@@ -96,8 +98,7 @@ class Desk {
   #connections = 0
   /** Sockets above the limit: by their port, since that of TLS lies within another. */
   readonly #above = new Set<string>()
-  /** Requests under way, by connection. */
-  readonly #underWay = new WeakMap<Socket, Set<ServerResponse>>()
+  readonly #lines = new WeakMap<Socket, Line>()
   readonly #refused = new WeakSet<Socket>()
 
   constructor(handler: HttpHandler, options: NodeServerOptions, server: Server) {
@@ -107,47 +108,53 @@ class Desk {
   }
 
   connected(socket: Socket): void {
+    socket.on('close', this.#disconnected)
+    if (++this.#connections <= this.#options.limits.connections) return
     const key = keyOf(socket)
-    if (++this.#connections > this.#options.limits.connections) this.#above.add(key)
-    socket.once('close', () => {
-      this.#connections--
-      this.#above.delete(key)
-    })
+    this.#above.add(key)
+    socket.once('close', () => this.#above.delete(key))
+  }
+
+  readonly #disconnected = (): void => {
+    this.#connections--
   }
 
   /** Never rejects. */
   async serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { socket } = message
-    const underWay = this.#underWay.get(socket) ?? new Set()
-    this.#underWay.set(socket, underWay.add(response))
-    response.once('close', () => underWay.delete(response))
-    if (underWay.size > PIPELINED) {
-      socket.destroy()
+    const request = new NodeRequest(message)
+    const line = this.#lineOf(message.socket)
+    line.underWay = [...line.underWay, response]
+    response.on('close', () => {
+      line.underWay = line.underWay.filter((other) => other !== response)
+      request.closed(response)
+    })
+    if (line.underWay.length > PIPELINED) {
+      message.socket.destroy()
       return
     }
     try {
-      await this.#answer(message, response)
+      const answer = this.#refusal(message) ?? (await this.#handler(request))
+      if (request.hasGone) {
+        answer.undo?.()
+        return
+      }
+      // Whoever waits longest for a stop is one who keeps its connection.
+      if (!this.#server.listening || this.#isAbove(message.socket)) response.setHeader('connection', 'close')
+      request.answered(answer.undo)
+      const { answerTimeout } = this.#options.limits
+      await writeAnswer(message, response, answer, answerTimeout)
     } catch (err) {
       this.#options.logger.error({ err }, 'An answer could not be written; its connection was cut.')
       response.destroy()
     }
   }
 
-  async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const caller = new Caller(response)
-    const url = message.url ?? '/'
-    const answer = this.#refusal(message, url) ?? (await this.#handler(toRequest(message, url, caller)))
-    if (caller.hasGone) {
-      answer.undo?.()
-      return
-    }
-    // Whoever waits longest for a stop is one who keeps its connection.
-    if (!this.#server.listening || this.#above.has(keyOf(message.socket)))
-      response.setHeader('connection', 'close')
-    caller.answered(answer.undo)
-    response.writeHead(answer.status, answer.headers)
-    if (!message.complete) lingerAfter(message, response)
-    await writeBody(message, response, answer, this.#options.limits.answerTimeout)
+  #lineOf(socket: Socket): Line {
+    const known = this.#lines.get(socket)
+    if (known) return known
+    const line = { underWay: [] }
+    this.#lines.set(socket, line)
+    return line
   }
 
   /** What is no HTTP, too long or too slow gets an answer, if it can be given one, and its connection is closed. */
@@ -167,206 +174,40 @@ class Desk {
     const timer = setTimeout(() => socket.destroy(), LINGER)
     socket.once('close', () => clearTimeout(timer))
     // A request that came too slowly must not come to its end now.
-    for (const { req } of this.#underWay.get(socket) ?? []) req.destroy()
+    for (const { req } of this.#lines.get(socket)?.underWay ?? []) req.destroy()
   }
 
   /** Whether what is written now would be read as the answer to what was wrong. */
   #isSilent(socket: Socket): boolean {
-    const underWay = [...(this.#underWay.get(socket) ?? [])]
+    const { underWay } = this.#lineOf(socket)
     return underWay.every(({ headersSent, req }) => !headersSent && !req.complete)
   }
 
-  #refusal(message: IncomingMessage, url: string): HttpResponse | undefined {
+  #isAbove(socket: Socket): boolean {
+    return this.#above.size > 0 && this.#above.has(keyOf(socket))
+  }
+
+  #refusal({ socket, url = '/' }: IncomingMessage): HttpResponse | undefined {
     const { urlLength, connections } = this.#options.limits
-    if (this.#above.has(keyOf(message.socket))) {
+    if (this.#isAbove(socket)) {
       const error = new PortalError(
         'QUOTA_EXCEEDED',
         `The broker has more than ${connections} connections. Try again later.`,
       )
       return toProblem(error, { status: 503 })
     }
-    if (url.length <= urlLength) return undefined
-    const error = new PortalError(
-      'INVALID_ARGUMENT',
-      `The URL has ${url.length} characters, at most ${urlLength} are taken.`,
-    )
-    return toProblem(error, { status: 414 })
+    return url.length <= urlLength ? undefined : urlTooLong(url.length, urlLength)
   }
+}
+
+/** A connection on which something was asked. */
+interface Line {
+  /** The answers that are not complete yet, in their order. */
+  underWay: readonly ServerResponse[]
 }
 
 function keyOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
-}
-
-/** Takes what still comes of a request that is answered already, for a while: a connection that is cut loses the answer, too. */
-function lingerAfter(message: IncomingMessage, response: ServerResponse): void {
-  response.once('finish', () => {
-    const timer = setTimeout(() => message.destroy(), LINGER)
-    message.once('close', () => clearTimeout(timer))
-    message.removeAllListeners('data')
-    message.resume()
-  })
-}
-
-/** Whoever waits for an answer: notices when they have gone. */
-class Caller {
-  #controller: AbortController | undefined
-  #undo: (() => void) | undefined
-  readonly #response: ServerResponse
-  hasGone = false
-
-  constructor(response: ServerResponse) {
-    this.#response = response
-    response.once('close', () => {
-      if (response.writableFinished) return
-      this.hasGone = true
-      this.#controller?.abort(callerGone())
-      this.#undo?.()
-    })
-  }
-
-  onceOver(callback: () => void): void {
-    if (this.#response.closed) callback()
-    else this.#response.once('close', callback)
-  }
-
-  /** Made when it is asked for: most requests are answered before anybody could leave. */
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
-    if (this.hasGone) this.#controller.abort(callerGone())
-    return this.#controller.signal
-  }
-
-  answered(undo: (() => void) | undefined): void {
-    this.#undo = undo
-  }
-}
-
-function toRequest(message: IncomingMessage, target: string, caller: Caller): HttpRequest {
-  // Proxies are asked with whole URLs, and servers must take them as well.
-  const url = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]*/i, '')
-  const mark = url.indexOf('?')
-  return {
-    method: message.method ?? 'GET',
-    path: (mark < 0 ? url : url.slice(0, mark)) || '/',
-    get query() {
-      return new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
-    },
-    header(name) {
-      const value = message.headers[name]
-      return Array.isArray(value) ? value.join(', ') : value
-    },
-    body: (limit, onBytes) => readBody(message, limit, onBytes),
-    onceOver: (callback) => caller.onceOver(callback),
-    get signal() {
-      return caller.signal
-    },
-    peer: {
-      address: message.socket.remoteAddress,
-      get certificate() {
-        return verifiedName(message.socket)
-      },
-    },
-  }
-}
-
-function verifiedName(socket: Socket): string | undefined {
-  const tls = socket as TLSSocket
-  if (tls.authorized !== true) return undefined
-  const name = tls.getPeerCertificate().subject?.CN as string | string[] | undefined
-  // Of two names nobody knows which was meant.
-  return Array.isArray(name) ? undefined : name
-}
-
-function readBody(
-  message: IncomingMessage,
-  limit: number,
-  onBytes: ((count: number) => void) | undefined,
-): Promise<Uint8Array> {
-  const announced = Number(message.headers['content-length'] ?? 0)
-  if (announced > limit) return Promise.reject(tooLarge(limit))
-  if (message.destroyed) return Promise.reject(callerGone())
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    const stop = (error: unknown) => {
-      message.removeAllListeners('data')
-      chunks.length = 0
-      reject(error)
-    }
-    message.on('data', (chunk: Buffer) => {
-      length += chunk.length
-      if (length > limit) return stop(tooLarge(limit))
-      try {
-        onBytes?.(chunk.length)
-      } catch (error) {
-        return stop(error)
-      }
-      chunks.push(chunk)
-    })
-    message.once('end', () =>
-      resolve(plain(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))),
-    )
-    message.once('error', () => stop(callerGone()))
-    // Every message closes; an error made for each would cost more than reading it.
-    message.once('close', () => {
-      if (!message.readableEnded) stop(callerGone())
-    })
-  })
-}
-
-/** The bytes as they are everywhere: a Buffer's `slice` does not copy. */
-function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, length)
-}
-
-function callerGone(): PortalError<'ABORTED'> {
-  return new PortalError('ABORTED', 'The caller has gone.')
-}
-
-function tooLarge(limit: number): PortalError<'MESSAGE_TOO_LARGE'> {
-  return new PortalError(
-    'MESSAGE_TOO_LARGE',
-    `The body is longer than the ${limit} bytes that are taken here.`,
-  )
-}
-
-async function writeBody(
-  message: IncomingMessage,
-  response: ServerResponse,
-  { body }: HttpResponse,
-  timeout: number,
-): Promise<void> {
-  const { socket } = message
-  // Node ends a socket on which nothing moves for so long; it has a time of its own for those that rest between requests.
-  const hurry = (limit: number) => socket.setTimeout(limit)
-  if (body === undefined || message.method === 'HEAD') response.end()
-  else if (typeof body === 'string' || body instanceof Uint8Array) {
-    hurry(timeout)
-    response.end(body)
-  } else {
-    for await (const piece of body) {
-      if (response.destroyed) break
-      if (response.write(piece)) continue
-      hurry(timeout)
-      await drained(response)
-      // What comes piece by piece may be silent for longer.
-      hurry(0)
-    }
-    response.end()
-  }
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done)
-      response.off('close', done)
-      resolve()
-    }
-    response.on('drain', done)
-    response.on('close', done)
-  })
 }
 
 function garbageAnswer(code: string | undefined): HttpResponse {

@@ -1,12 +1,14 @@
 import type { MetricFamily } from '../../protocol/metrics.js'
 import { diagnostics } from '../../runtime/diagnostics.js'
 import { type Runtime, randomId } from '../../runtime/runtime.js'
-import type { HttpHandler, HttpRequest, HttpResponse } from './exchange.js'
+import type { HttpRequest, HttpResponse } from './exchange.js'
 
 /** What becomes known of a request while it is served. */
 export interface SeenRequest {
   /** Its own, taken over from the caller if that is fit for a log line. */
   readonly id: string
+  /** When it came, if anybody wants to know (monotonic ms). */
+  readonly began: number | undefined
   /** The route's pattern. */
   route: string
   principal: string | undefined
@@ -31,26 +33,22 @@ export class RequestWatch {
     this.#prefix = randomId(runtime.random, 6)
   }
 
-  /** The handler, watched. Every answer carries its request's id. */
-  around(handle: (request: HttpRequest, seen: SeenRequest) => Promise<HttpResponse>): HttpHandler {
-    return async (request) => {
-      const given = request.header('x-request-id')
-      const id =
-        given !== undefined && FIT_ID.test(given) ? given : `${this.#prefix}-${(++this.#number).toString(36)}`
-      const seen: SeenRequest = { id, route: '', principal: undefined }
-      const { clock } = this.#runtime
-      const began = diagnostics.httpRequest.hasSubscribers ? clock.monotonic() : undefined
-      this.#underWay++
-      let answer: HttpResponse
-      try {
-        answer = await handle(request, seen)
-      } finally {
-        this.#underWay--
-      }
-      this.#count(request.method, seen.route, answer.status)
-      if (began !== undefined) tell(request, seen, answer.status, clock.monotonic() - began)
-      return { ...answer, headers: { ...answer.headers, 'x-request-id': id } }
-    }
+  begin(request: HttpRequest): SeenRequest {
+    const given = request.header('x-request-id')
+    const id =
+      given !== undefined && FIT_ID.test(given) ? given : `${this.#prefix}-${(++this.#number).toString(36)}`
+    const began = diagnostics.httpRequest.hasSubscribers ? this.#runtime.clock.monotonic() : undefined
+    this.#underWay++
+    return { id, began, route: '', principal: undefined }
+  }
+
+  /** The answer, which carries its request's id. */
+  end(request: HttpRequest, seen: SeenRequest, answer: HttpResponse): HttpResponse {
+    const { id, began, route } = seen
+    this.#underWay--
+    this.#count(request.method, route, answer.status)
+    if (began !== undefined) tell(request, seen, answer.status, this.#runtime.clock.monotonic() - began)
+    return { ...answer, headers: { ...answer.headers, 'x-request-id': id } }
   }
 
   families(): readonly MetricFamily[] {

@@ -10,6 +10,7 @@ import type {
   ReceiveResponse,
   SettleRequest,
 } from '../../../src/protocol/service.js'
+import type { CallSignal } from '../../../src/runtime/call-signal.js'
 import { portableCrc32 } from '../../../src/runtime/crc32.js'
 import type { Timer } from '../../../src/runtime/runtime.js'
 import type { VirtualRuntime } from '../../../src/runtime/virtual.js'
@@ -121,7 +122,7 @@ export class FakeQueue {
     this.#waiters = []
   }
 
-  #untilTopic(signal: AbortSignal | undefined): Promise<void> {
+  #untilTopic(signal: CallSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#topicWaiters.push(resolve)
       signal?.addEventListener('abort', () => reject(abortedError('findTopic', signal)))

@@ -8,7 +8,8 @@ export const fetchSend: Send = async ({ method, origin, path, headers, body, sig
     method,
     headers,
     body: (body ?? null) as NonNullable<RequestInit['body']> | null,
-    signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    // Nothing lighter ends calls where there is no broker.
+    signal: signal === undefined ? limit : AbortSignal.any([signal as AbortSignal, limit]),
     redirect: 'error',
   })
   return {

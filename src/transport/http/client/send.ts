@@ -1,4 +1,5 @@
 import type { Compression } from '../../../protocol/service.js'
+import type { CallSignal } from '../../../runtime/call-signal.js'
 
 /** One request, for whatever carries it: undici in Node, `fetch` elsewhere. */
 export interface SendRequest {
@@ -11,7 +12,7 @@ export interface SendRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array | string | undefined
-  readonly signal: AbortSignal | undefined
+  readonly signal: CallSignal | undefined
   /** Whether the answer may be long in coming because there is nothing to say yet. */
   readonly waits: boolean
   /** Milliseconds without an answer after which the server counts as gone. */

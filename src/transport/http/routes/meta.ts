@@ -67,8 +67,8 @@ export function metaRoutes(served: readonly Route[], basePath = ''): readonly Ro
         ),
         302: { description: 'To the page.' },
       },
-      async handle({ wants }) {
-        if (wants(JSON_TYPE, HTML_TYPE) === HTML_TYPE)
+      async handle(context) {
+        if (context.wants(JSON_TYPE, HTML_TYPE) === HTML_TYPE)
           return { status: 302, headers: { location: '/docs', vary: 'accept' }, body: undefined }
         const docs = `${basePath}/docs`
         const openapi = `${basePath}/openapi.json`

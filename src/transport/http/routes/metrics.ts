@@ -40,8 +40,13 @@ export const metricsRoutes: readonly Route[] = [
         content: { 'text/plain': { type: 'string' }, [JSON_TYPE]: FAMILIES },
       },
     },
-    async handle({ service, call, query, serverMetrics }) {
-      const families = [...(await service.metrics(call)), ...(await serverMetrics()), ...processMetrics()]
+    async handle(context) {
+      const { service, call, query } = context
+      const families = [
+        ...(await service.metrics(call)),
+        ...(await context.serverMetrics()),
+        ...processMetrics(),
+      ]
       if (query.format === 'json') return json({ families })
       return {
         status: 200,
