@@ -38,7 +38,7 @@ describeCluster('the first build that replicates beside this one', () => {
         await cluster.start(name, builds.young)
         await cluster.whole()
       }
-      await traffic.end()
+      await traffic.end('settled')
       expect(cluster.complaints()).toEqual([])
     },
   )
@@ -56,7 +56,8 @@ describeCluster('the first build that replicates beside this one', () => {
       await cluster.until(async () => expect(await cluster.leaders()).not.toContain(name))
       await cluster.start(name, builds[killed])
       await cluster.whole()
-      await traffic.end()
+      // The old build, just started, takes topics that it has not been told of for deleted: what was settled there comes again.
+      await traffic.end('settled in the end')
     },
   )
 })
@@ -147,8 +148,14 @@ class Cluster {
     return this.#all.flatMap(({ lines }) => lines.filter((line) => line.startsWith('error')))
   }
 
-  /** Clients of both builds; `end` checks that all was sent, and all that was sent was consumed. */
-  async traffic({ old, young }: Builds): Promise<{ end(): Promise<void> }> {
+  /**
+   * Clients of both builds; `end` checks that all was sent, and all that was sent was consumed and is settled: when the consumers have closed, or
+   * as soon as the leases of those have ended whose settlement was refused.
+   */
+  async traffic({
+    old,
+    young,
+  }: Builds): Promise<{ end(all: 'settled' | 'settled in the end'): Promise<void> }> {
     const taken = new Set<number>()
     const take = (value: number) => void taken.add(value)
     const clients = [
@@ -157,21 +164,28 @@ class Cluster {
     ]
     await this.until(async () => expect(taken.size).toBeGreaterThan(100))
     return {
-      end: async () => {
+      end: async (all) => {
         await Promise.all(clients.map((client) => client.stopSending()))
         expect(clients.flatMap(({ failed }) => failed)).toEqual([])
         const sent = clients.flatMap((client) => client.sent)
         await this.until(async () => expect(sent.filter((value) => !taken.has(value))).toEqual([]))
-        // Before they leave: what was handled and is not settled comes again once its lease ends.
-        await this.until(async () => expect(await this.#acked()).toBe(sent.length))
+        if (all === 'settled in the end')
+          await this.until(async () => expect(await this.#acked()).toBe(sent.length))
         await Promise.all(clients.map((client) => client.stopConsuming()))
+        expect(await this.#acked()).toBe(sent.length)
       },
     }
   }
 
+  /** As all leaders say. */
   async #acked(): Promise<number> {
-    const { partitions } = await this.admin.describeGroup('flow', 'all')
-    return partitions.reduce((sum, { acked }) => sum + acked, 0)
+    let counts: number[] = []
+    await this.until(async () => {
+      const { partitions } = await this.admin.describeGroup('flow', 'all')
+      counts = partitions.map(({ acked }) => acked)
+      expect(counts).toHaveLength(3)
+    })
+    return counts.reduce((sum, acked) => sum + acked, 0)
   }
 
   /** Tries again and again until the check does not throw any more. */
