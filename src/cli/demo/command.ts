@@ -7,7 +7,7 @@ import { clusterDemo } from './cluster/cluster-demo.js'
 import { demo } from './demo.js'
 
 interface DemoFlags {
-  readonly duration: number
+  readonly duration?: number
   readonly rate?: number
   readonly directory?: string
   readonly plain: boolean
@@ -35,7 +35,7 @@ function demoCommand(exit: (code: number) => void): Command {
     .description(
       'Sensors and controllers on one broker: messages fail, a controller dies, and nothing is lost. With --cluster three brokers: the leader dies.',
     )
-    .option('-d, --duration <seconds>', 'how long the sensors send', positive, 18)
+    .option('-d, --duration <seconds>', 'how long the sensors send (default: 18; of a cluster: 15)', positive)
     .option(
       '-r, --rate <messages>',
       'readings per second and sensor (default: 50; of a cluster: 20)',
@@ -61,10 +61,11 @@ function run({
   cluster,
   zookeeper,
   directory,
+  duration = cluster ? 15 : 18,
   rate = cluster ? 20 : 50,
   ...rest
 }: DemoFlags): Promise<number> {
-  const options = { ...rest, rate }
+  const options = { ...rest, duration, rate }
   if (cluster) {
     if (directory !== undefined)
       throw invalid('The data of demo --cluster goes with it: leave out --directory, or --cluster.')

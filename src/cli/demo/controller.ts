@@ -23,13 +23,22 @@ export class Controller {
   /** Of a settlement. */
   #failure: unknown
 
-  /** `hands`: readings that it works on at a time. A receive and an ack each take as long as a disk does, or several. */
-  constructor(broker: Connection, ledger: Ledger, topic: string, name: string, rate: number, hands = 1) {
+  /**
+   * `hands`: readings that it works on at a time; a receive and an ack each take as long as a disk does, or several. `busy`: the share of their time
+   * for which three controllers of a topic work, with `rate` readings a second.
+   */
+  constructor(
+    broker: Connection,
+    ledger: Ledger,
+    topic: string,
+    name: string,
+    rate: number,
+    { hands = 1, busy = 0.5 } = {},
+  ) {
     this.topic = topic
     this.name = name
     this.#ledger = ledger
-    // Three controllers share a topic's readings and are busy about half of the time.
-    this.#effort = Math.min(1_500 / rate, 200) * hands
+    this.#effort = Math.min(3_000 / rate, 400) * busy * hands
     this.#hands = hands
     this.#consumer = new Consumer<Reading>(broker, topic, {
       group: 'controllers',

@@ -37,12 +37,17 @@ export class LiveScreen {
   }
 
   #draw(): void {
-    const lines = this.#frame()
+    const lines = fitting(this.#frame(), (process.stdout.rows ?? 24) - 1)
     const up = this.#lines > 0 ? `\x1b[${this.#lines}A` : ''
     const columns = process.stdout.columns ?? 80
     process.stdout.write(`${up}${lines.map((line) => `\x1b[2K${cutVisible(line, columns)}\n`).join('')}`)
     this.#lines = lines.length
   }
+}
+
+/** What a terminal has room for: else each picture would be drawn below the one before. */
+function fitting(lines: readonly string[], rows: number): readonly string[] {
+  return lines.length <= rows ? lines : lines.filter((line) => line !== '').slice(0, Math.max(rows, 1))
 }
 
 export function progressBar(share: number, width: number): string {

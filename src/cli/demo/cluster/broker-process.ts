@@ -60,7 +60,8 @@ export class BrokerProcess {
         }
       })
     })
-    this.#exited = once(child, 'exit').then(() => {
+    // Not 'exit': why it could not start may still be on the way.
+    this.#exited = once(child, 'close').then(() => {
       this.state = 'dead'
       this.#process = undefined
     })

@@ -24,6 +24,8 @@ import { Story } from './story.js'
 const PATIENCE = 30_000
 /** Of a controller: readings that it works on at a time. */
 const HANDS = 4
+/** A quarter of their time they are busy: what has waited for a new leader is soon handled. */
+const BUSY = 0.25
 const TOPICS = ['temp_1', 'temp_2'] as const
 /** What shells say of a process that Ctrl-C has ended. */
 const INTERRUPTED = 130
@@ -101,7 +103,10 @@ async function play(connection: RemoteConnection, stage: Stage): Promise<number>
   ]
   const controllers = sensors.flatMap(({ topic }, at) =>
     ['A', 'B', 'C'].map((letter) => {
-      return new Controller(connection, ledger, topic, `${letter}${at + 1}`, options.rate, HANDS)
+      return new Controller(connection, ledger, topic, `${letter}${at + 1}`, options.rate, {
+        hands: HANDS,
+        busy: BUSY,
+      })
     }),
   )
   const scene: ClusterScene = {

@@ -15,14 +15,14 @@ export function clusterSummary(
   const missing = ledger.missingFrom(log)
   const rows: [string, string, string][] = [
     ['sent', grouped(sent), 'by two sensors'],
-    ['stored', grouped(ledger.sent), 'acknowledged: on the disks of all that were in sync'],
+    ['stored', grouped(ledger.sent), 'acknowledged: on the disks of all in sync'],
     ['handled', grouped(ledger.acknowledged), 'acknowledged by a controller'],
     ['redelivered', grouped(ledger.redelivered), `${grouped(ledger.failed)} had failed on purpose`],
     ['duplicates', verdict(twice + ledger.duplicates), 'in a log twice, or handled twice'],
     ['lost', verdict(missing + ledger.lost), 'stored, and not in the log or not handled'],
   ]
   if (story.takeover > 0) {
-    const pause = `from the death of the leader; another led after ${grouped(Math.round(story.takeover))} ms`
+    const pause = `when the leader died; another led after ${grouped(Math.round(story.takeover))} ms`
     rows.splice(4, 0, ['pause', `${grouped(Math.round(story.pause))} ms`, pause])
   }
   const lines = rows.map(([name, count, note]) =>

@@ -4,9 +4,9 @@ import type { Board } from './board.js'
 import type { BrokerProcess } from './broker-process.js'
 
 /** From the start of the sensors to the kill: this share of their time. */
-const KILL_AT = 0.25
+const KILL_AT = 0.2
 /** Between the takeover and the return of the dead one (ms): time to look. */
-const ABSENCE = 2_000
+const ABSENCE = 1_500
 /** How long each of its steps may take (ms). */
 const PATIENCE = 60_000
 const LOOK = 10
@@ -21,7 +21,7 @@ export interface StoryEvent {
 export class Story {
   readonly events: StoryEvent[] = []
   victim: BrokerProcess | undefined
-  /** Of the topic whose leader was killed: the longest time without an acknowledgement that began or went on after the kill (ms). */
+  /** Of the topic whose leader was killed: the longest time without an acknowledgement, until the new leader gave its first (ms). */
   pause = 0
   /** From the kill until a new leader said that it leads (ms). */
   takeover = 0
@@ -32,6 +32,8 @@ export class Story {
   #started = 0
   #killedAt: number | undefined
   #lastStored = 0
+  /** Readings of the topic are taken again. */
+  #goesOn = false
 
   constructor(
     topic: string,
@@ -61,10 +63,11 @@ export class Story {
     const now = performance.now()
     const gap = now - this.#lastStored
     this.#lastStored = now
-    if (this.#killedAt === undefined || gap <= this.pause) return
-    const isAfterTakeover = this.takeover > 0 && this.pause < this.takeover / 2
-    this.pause = gap
-    if (isAfterTakeover) this.#say(`readings of ${topic} are taken again: the pause was ${milliseconds(gap)}`)
+    if (this.#killedAt === undefined || this.#goesOn) return
+    this.pause = Math.max(this.pause, gap)
+    if (this.takeover === 0) return
+    this.#goesOn = true
+    this.#say(`readings of ${topic} are taken again: the pause was ${milliseconds(this.pause)}`)
   }
 
   /** Rejects with ABORTED when it is interrupted, and with TIMEOUT where it does not go on. */
