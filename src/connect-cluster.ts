@@ -1,32 +1,33 @@
 import type { Way } from './client/failover.js'
 import type { LearningParts } from './connect.js'
 import { isPortalError } from './core/errors.js'
-import type {
-  CallOptions,
-  ReceiveResponse,
-  RemoteService,
-  StreamRequest,
-  TopicRoute,
-} from './protocol/service.js'
+import type { ClientSide } from './protocol/connection.js'
+import type { CallOptions, ReceiveResponse, RemoteService, StreamRequest } from './protocol/service.js'
+import type { ClientRouting } from './routing/client-routing.js'
 import { DIRECT_HEADER } from './transport/http/direct.js'
 
 /**
  * Once an answer says who leads, the connection's service asks the leaders. What that needs is loaded then: whoever talks to a broker that is alone
  * needs none of it. Where a leader cannot be reached any broker goes on passing calls on.
  */
-export function learnLeaders(service: RemoteService, parts: LearningParts, load = loadRouting): void {
+export function learnLeaders(
+  service: RemoteService,
+  parts: LearningParts,
+  load = loadRouting,
+): ClientSide['leaderOf'] {
   const anyBroker = { ...service }
-  let learn: Promise<Learn> | undefined
+  let loading: Promise<ClientRouting> | undefined
+  let known: ClientRouting | undefined
   service.findTopic = async (request, call) => {
     const route = await anyBroker.findTopic(request, call)
     if (route.leaders === undefined) return route
-    learn ??= load().then((routing) => routeToLeaders(routing, service, anyBroker, parts))
-    ;(await learn)(route)
+    loading ??= load().then((routing) => routeToLeaders(routing, service, anyBroker, parts))
+    known = await loading
+    known.learn(route)
     return route
   }
+  return (topicId, partition) => known?.leaderOf(topicId, partition)
 }
-
-type Learn = (route: TopicRoute) => void
 
 const loadRouting = () => import('./routing/client-routing.js')
 
@@ -35,20 +36,23 @@ function routeToLeaders(
   service: RemoteService,
   anyBroker: RemoteService,
   parts: LearningParts,
-): Learn {
+): ClientRouting {
   const { runtime, closed, ways, wayTo } = parts
-  const { calls, learn } = clientRouting({
+  const routing = clientRouting({
     runtime,
     closed,
     anyBroker,
     connectTo: ({ url }) => watched(wayTo(plain(url), { [DIRECT_HEADER]: '1' }), parts),
   })
-  Object.assign(service, calls)
-  return (route) => {
-    for (const { url } of route.brokers ?? []) {
-      if (!ways.some((way) => way.url === plain(url))) ways.push(wayTo(plain(url)))
-    }
-    learn(route)
+  Object.assign(service, routing.calls)
+  return {
+    ...routing,
+    learn(route) {
+      for (const { url } of route.brokers ?? []) {
+        if (!ways.some((way) => way.url === plain(url))) ways.push(wayTo(plain(url)))
+      }
+      routing.learn(route)
+    },
   }
 }
 

@@ -57,7 +57,7 @@ export interface Carrier {
   /** Where it hands over pieces as they come. */
   readonly streams?: Streams | undefined
   /** Makes the service, which is over any broker that answers, talk to the leaders themselves where there are several brokers. */
-  learn?(service: RemoteService, parts: LearningParts): void
+  learn?(service: RemoteService, parts: LearningParts): ClientSide['leaderOf']
   /** Told of the signal to which every client of the connection listens: Node warns of more than ten listeners. */
   prepare?(closed: AbortSignal): void
 }
@@ -118,9 +118,9 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
       },
     }
     const service = failover(ways, parts)
-    carrier.learn?.(service, parts)
     this.#side = {
       service,
+      leaderOf: carrier.learn?.(service, parts),
       feed: carrier.streams?.feed,
       runtime,
       logger,

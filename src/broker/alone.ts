@@ -28,6 +28,7 @@ export interface AloneParts {
 export class Alone implements Standing {
   readonly isAlone = true
   readonly peers = undefined
+  readonly leaderOf = undefined
   readonly clusterId: string
   readonly metadata: Metadata
   readonly locks: LockService

@@ -220,12 +220,14 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
     await this.#standing.open()
     await this.#maintenance.start()
     if (this.#ended) throw this.#ended
-    const isAlone = this.#standing.isAlone
+    const standing = this.#standing
+    const { isAlone } = standing
     const own = isAlone ? ownService(this.#service, true) : this.#everything
     this.#listener = await local.listen(guarded(own, this.#service, true))
     await this.#reach(remote)
     this.#clientSide = {
       service: local.connect(this.#listener.address),
+      leaderOf: isAlone ? undefined : (...partition) => standing.leaderOf!(...partition),
       runtime,
       logger,
       closed: this.#closed.signal,

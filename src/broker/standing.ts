@@ -2,6 +2,7 @@ import type { LockService } from '../coordination/lock.js'
 import type { Metadata } from '../coordination/metadata.js'
 import type { PortalError } from '../core/errors.js'
 import type { ClusterDescription, PartitionPlacement } from '../protocol/cluster.js'
+import type { ClientSide } from '../protocol/connection.js'
 import type { MetricFamily } from '../protocol/metrics.js'
 import type { ClusterCommand, CommandResponse, PeerService } from '../protocol/peer-service.js'
 import type { BrokerService } from '../protocol/service.js'
@@ -21,6 +22,8 @@ export interface Standing {
   /** Whether whoever lives in this process ends with what it leads: its leases are then its own. */
   readonly isAlone: boolean
   readonly appendElsewhere: AppendElsewhere
+  /** As `ClientSide` has it; undefined: it leads all itself. */
+  readonly leaderOf: ClientSide['leaderOf']
   /** The service of all that there is, where `own` is that of what is led here. */
   route(own: BrokerService): BrokerService
   /** A log that is led here cannot be read: others shall lead it, and repair it. Returns what to tell whoever has asked. */

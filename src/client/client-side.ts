@@ -1,4 +1,4 @@
-import { PortalError } from '../core/errors.js'
+import { isPortalError, PortalError } from '../core/errors.js'
 import { type ClientSide, CONNECTION, type Connection } from '../protocol/connection.js'
 import { describe, invalid } from './options.js'
 
@@ -16,9 +16,7 @@ export function clientSideOf(connection: Connection): ClientSide {
 
 /** Whatever a service threw, as a PortalError. */
 export function asPortalError(error: unknown): PortalError {
-  if (error instanceof PortalError) return error
-  if (typeof error === 'object' && error !== null && 'code' in error && 'retriable' in error)
-    return error as PortalError
+  if (isPortalError(error)) return error
   const message = error instanceof Error ? error.message : String(error)
   return new PortalError('DISCONNECTED', `The broker failed in an unforeseen way: ${message}`, {
     cause: error,
@@ -29,6 +27,6 @@ export function asPortalError(error: unknown): PortalError {
 /** What a waiting call rejects with once its connection has closed. */
 export function closedReason(side: ClientSide): PortalError {
   const reason: unknown = side.closed.reason
-  if (reason instanceof PortalError) return reason
+  if (isPortalError(reason)) return reason
   return new PortalError('CLOSED', 'The broker or connection is closed.', { cause: reason })
 }

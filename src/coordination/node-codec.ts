@@ -1,4 +1,4 @@
-import { ByteReader, seal, sealedWriter, unseal } from '../core/bytes.js'
+import { ByteReader, expectEnd, seal, sealedWriter, unseal } from '../core/bytes.js'
 import { PortalError } from '../core/errors.js'
 import { portableCrc32 } from '../runtime/crc32.js'
 
@@ -30,7 +30,7 @@ export function decodeNode(path: string, bytes: Uint8Array): SavedNode {
     const format = reader.u8()
     if (format > NODE_FORMAT) throw new PortalError('UNSUPPORTED', `its format is ${format}`)
     const node = { version: reader.varint(), nextNumber: reader.varint(), data: reader.bytes().slice() }
-    reader.expectEnd()
+    expectEnd(reader)
     return node
   } catch (cause) {
     const newer = cause instanceof PortalError && cause.code === 'UNSUPPORTED'

@@ -88,11 +88,6 @@ export class ByteReader {
     this.#advance(count)
   }
 
-  /** Throws CORRUPT unless everything has been read. */
-  expectEnd(): void {
-    if (this.#position !== this.#end) throw corruptAt(this.#position, `${this.remaining} bytes are left over`)
-  }
-
   #length(maxBytes: number): number {
     const position = this.#position
     const length = this.varint()
@@ -130,6 +125,11 @@ export class ByteReader {
     if (high < 0 || high >= limit) throw corruptAt(start, 'a number has more than 53 bits')
     return high
   }
+}
+
+/** Throws CORRUPT unless everything has been read. Not a method: pages, which load all of those, do not need it. */
+export function expectEnd({ position, remaining }: ByteReader): void {
+  if (remaining > 0) throw corruptAt(position, `${remaining} bytes are left over`)
 }
 
 function corruptAt(position: number, what: string): PortalError<'CORRUPT'> {

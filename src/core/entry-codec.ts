@@ -1,4 +1,4 @@
-import { ByteReader, type ByteWriter, seal, sealedWriter, unseal } from './bytes.js'
+import { ByteReader, type ByteWriter, expectEnd, seal, sealedWriter, unseal } from './bytes.js'
 import type { Crc32 } from './crc32.js'
 import type { EntryKind, StoredEntry } from './entry.js'
 import { ENTRY_VERSION } from './entry.js'
@@ -60,7 +60,7 @@ export function decodeBody(entry: StoredEntry, crc32: Crc32): EntryBody {
   }
   const reader = new ByteReader(unseal(entry.payload, crc32))
   const body = readBody(entry.kind, reader)
-  reader.expectEnd()
+  expectEnd(reader)
   return body
 }
 

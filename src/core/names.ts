@@ -1,4 +1,4 @@
-import { PortalError } from './errors.js'
+import { describe, invalid } from './options.js'
 
 const NAME = /^[A-Za-z0-9._-]{1,249}$/
 
@@ -15,9 +15,7 @@ export function checkGroupName(name: unknown): string {
 /** The name, if it can name a thing of this `kind`, else INVALID_ARGUMENT: it may become a path without a second check. */
 export function checkName(kind: string, name: unknown): string {
   if (typeof name === 'string' && NAME.test(name) && name !== '.' && name !== '..') return name
-  const shown = typeof name === 'string' ? `'${name.slice(0, 64)}'` : `of type ${typeof name}`
-  throw new PortalError(
-    'INVALID_ARGUMENT',
-    `A ${kind} name ${shown} is not possible: use 1 to 249 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.' or '..'.`,
+  throw invalid(
+    `A ${kind} name ${describe(name)} is not possible: use 1 to 249 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.' or '..'.`,
   )
 }

@@ -1,4 +1,4 @@
-import { ByteReader, unseal } from './bytes.js'
+import { ByteReader, expectEnd, unseal } from './bytes.js'
 import type { Crc32 } from './crc32.js'
 import { PortalError } from './errors.js'
 import {
@@ -47,7 +47,7 @@ export function verifyBatch(
     if (attributes & ATTRIBUTE_ID) reader.skip(reader.varint())
     if (reader.position !== end) throw corrupt('A record is not as long as it says.')
   }
-  reader.expectEnd()
+  expectEnd(reader)
   const hasIds = (present & ATTRIBUTE_ID) !== 0
   const hasKeys = (present & ATTRIBUTE_KEY) !== 0
   if (hasIds !== header.hasIds || hasKeys !== header.hasKeys) {

@@ -1,4 +1,4 @@
-import { ByteReader, seal, sealedWriter, unseal } from './bytes.js'
+import { ByteReader, expectEnd, seal, sealedWriter, unseal } from './bytes.js'
 import type { Crc32 } from './crc32.js'
 import { PortalError } from './errors.js'
 import { PartitionState } from './partition-state.js'
@@ -78,7 +78,7 @@ export function decodeSnapshot(
   readAnswers(reader, state)
   book.nextId = reader.varint()
   const keys = readKeys(reader, book)
-  reader.expectEnd()
+  expectEnd(reader)
   if (keys.length !== pages.length)
     throw new PortalError('CORRUPT', 'A snapshot header names pages that are missing.')
   // Oldest first: a page that was rewritten stands late in the list.

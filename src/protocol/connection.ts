@@ -23,6 +23,11 @@ export interface ClientSide {
   readonly service: RemoteService
   /** How consumers are brought messages, if not by one receive after the other: answers that come from elsewhere had better come as a stream. */
   readonly feed?: OpenFeed | undefined
+  /**
+   * Names who answers for a partition, as far as is known: what is asked of one waits for no other. Missing where one broker is asked for all: one
+   * request holds what is for whichever leader.
+   */
+  readonly leaderOf?: ((topicId: string, partition: number) => unknown) | undefined
   readonly runtime: Runtime
   /** Where warnings and failures that nobody awaits go. */
   readonly logger: Logger

@@ -17,6 +17,8 @@ export interface ClientRouting {
   readonly calls: RoutedCalls
   /** Takes a route that a broker has answered with. */
   learn(route: TopicRoute): void
+  /** The id of who leads a partition, as far as is known. */
+  leaderOf(topicId: string, partition: number): string | null | undefined
 }
 
 /** Takes a client's calls to the leaders directly, as far as they are known and reached; all else goes to any broker, which passes it on. */
@@ -33,6 +35,7 @@ export function clientRouting(options: ClientRoutingOptions): ClientRouting {
   })
   return {
     calls,
+    leaderOf: (topicId, partition) => routes.find(topicId)?.leaders?.[partition],
     learn(route) {
       routes.learn(route)
       // They are tried out before the first call.

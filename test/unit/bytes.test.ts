@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ByteReader, ByteWriter, seal, sealedWriter, unseal, varintLength } from '../../src/core/bytes.js'
+import {
+  ByteReader,
+  ByteWriter,
+  expectEnd,
+  seal,
+  sealedWriter,
+  unseal,
+  varintLength,
+} from '../../src/core/bytes.js'
 import { isPortalError } from '../../src/core/errors.js'
 import { portableCrc32 } from '../../src/runtime/crc32.js'
 
@@ -45,7 +53,7 @@ describe('ByteWriter and ByteReader', () => {
         expect(bytes.length).toBe(varintLength(value))
         const reader = new ByteReader(bytes)
         expect(reader.varint()).toBe(value)
-        reader.expectEnd()
+        expectEnd(reader)
       }),
     )
   })
@@ -58,7 +66,7 @@ describe('ByteWriter and ByteReader', () => {
         expect([...bytes]).toEqual(leb128(wide < 0n ? -2n * wide - 1n : 2n * wide))
         const reader = new ByteReader(bytes)
         expect(reader.zigzag()).toBe(value)
-        reader.expectEnd()
+        expectEnd(reader)
       }),
     )
   })
@@ -71,7 +79,7 @@ describe('ByteWriter and ByteReader', () => {
         expect([...bytes]).toEqual([...leb128(BigInt(encoded.length)), ...encoded])
         const reader = new ByteReader(bytes)
         expect(reader.string()).toBe(new TextDecoder('utf-8', { ignoreBOM: true }).decode(encoded))
-        reader.expectEnd()
+        expectEnd(reader)
       }),
     )
   })
@@ -80,7 +88,7 @@ describe('ByteWriter and ByteReader', () => {
     const text = `é${'a'.repeat(126)}`
     const reader = new ByteReader(written((writer) => writer.string(text)))
     expect(reader.string()).toBe(text)
-    reader.expectEnd()
+    expectEnd(reader)
   })
 
   it('keeps a byte order mark at the start of a text', () => {
@@ -103,7 +111,7 @@ describe('ByteWriter and ByteReader', () => {
         })
         const reader = new ByteReader(bytes)
         for (const { type, value } of fields) expect(reader[type]()).toEqual(value)
-        reader.expectEnd()
+        expectEnd(reader)
       }),
     )
   })
@@ -158,7 +166,7 @@ describe('ByteWriter and ByteReader', () => {
         })
         const reader = new ByteReader(bytes)
         expect([reader.u8(), reader.bytes(), reader.u8()]).toEqual([1, content, 2])
-        reader.expectEnd()
+        expectEnd(reader)
       }),
     )
   })
@@ -200,7 +208,7 @@ describe('ByteWriter and ByteReader', () => {
         const reader = new ByteReader(bytes)
         try {
           for (const method of methods) reader[method as 'u8']()
-          reader.expectEnd()
+          expectEnd(reader)
         } catch (error) {
           if (!isPortalError(error, 'CORRUPT')) throw error
         }

@@ -294,6 +294,37 @@ describe('trying again (invariants 14 to 16)', () => {
   })
 })
 
+describe('several leaders', () => {
+  it('what one leader does not answer holds up nothing that others lead, however much there is of it', async () => {
+    const log = new FakeLog()
+    log.partitions = 3
+    const leaders = ['dead', 'alive', 'alive']
+    const connection = fakeConnection(log.service, undefined, (_, partition) => leaders[partition])
+    const { runtime } = connection
+    const producer = new Producer(connection, { maxInFlight: 2, deliveryTimeout: 60_000 })
+    const hangUps: ((error: PortalError) => void)[] = []
+    log.script.request = ({ batches }) => {
+      if (leaders[0] === 'alive' || batches.every(({ partition }) => partition > 0)) return
+      return new Promise((_, reject) => hangUps.push(reject))
+    }
+    const stuck: ReturnType<typeof watch>[] = []
+    for (let round = 0; round < 20; round++) {
+      stuck.push(watch(producer.send('t', `stuck ${round}`, { partition: 0 })))
+      const others = [1, 2].map((partition) => producer.send('t', `${round}`, { partition }))
+      await runtime.runUntil(Promise.all(others), 0)
+    }
+    expect(stuck.some(({ settled }) => settled)).toBe(false)
+    const under = log.requests.filter(({ batches }) => batches.some(({ partition }) => partition === 0))
+    expect(under).toHaveLength(2)
+    expect(log.requests.filter(({ batches }) => batches.length === 2)).toHaveLength(20)
+    // Another one leads: what has no answer is repeated there, in order.
+    leaders[0] = 'alive'
+    for (const hangUp of hangUps) hangUp(disconnected())
+    await runtime.runUntil(Promise.all(stuck.map(({ promise }) => promise)))
+    expect(log.values(0)).toEqual(stuck.map((_, round) => `stuck ${round}`))
+  })
+})
+
 describe('topics that come and go', () => {
   it('asks for the route once for many sends', async () => {
     const { producer, runtime, log } = setUp()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ByteReader, ByteWriter } from '../../src/core/bytes.js'
+import { ByteReader, ByteWriter, expectEnd } from '../../src/core/bytes.js'
 import { isPortalError } from '../../src/core/errors.js'
 import { OffsetSet } from '../../src/core/offset-set.js'
 import { decodeInto, encodeRange } from '../../src/core/offset-set-codec.js'
@@ -245,7 +245,7 @@ describe('the encoded form of an OffsetSet', () => {
           for (let index = 1; index < edges.length; index++) {
             const reader = new ByteReader(encoded(set, edges[index - 1]!, edges[index]!))
             decodeInto(reader, copy)
-            reader.expectEnd()
+            expectEnd(reader)
           }
           expect(copy.ranges()).toEqual(set.ranges())
           expect(copy.size).toBe(set.size)

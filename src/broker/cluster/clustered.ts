@@ -201,6 +201,10 @@ export class Clustered implements Standing {
     return this.#replicas?.damaged(log, error) ?? error
   }
 
+  leaderOf(topicId: string, partition: number): string | null | undefined {
+    return this.#routes.find(topicId)?.leaders?.[partition]
+  }
+
   route(own: BrokerService): BrokerService {
     const { runtime, transport } = this.#parts
     this.#everything = clusterService({

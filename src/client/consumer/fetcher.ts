@@ -1,4 +1,4 @@
-import type { PortalError } from '../../core/errors.js'
+import { isPortalError, type PortalError } from '../../core/errors.js'
 import type { ClientSide } from '../../protocol/connection.js'
 import type { BasicRequest, Fed, Feed, Session, Wanted } from '../../protocol/feed.js'
 import type {
@@ -107,7 +107,7 @@ export class Fetcher implements Fed {
   survives(session: Session | undefined, error: PortalError): boolean {
     const { ending, sessions } = this.#consumer
     if (ending.aborted) return false
-    if (error.code === 'GROUP_NOT_FOUND' || error.code === 'TOPIC_NOT_FOUND') {
+    if (isPortalError(error, 'GROUP_NOT_FOUND', 'TOPIC_NOT_FOUND')) {
       if (session === undefined) return false
       sessions.leave(session)
       this.#consumer.loseSession(session)

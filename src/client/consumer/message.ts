@@ -1,3 +1,4 @@
+import type { PortalError } from '../../core/errors.js'
 import { decodeValue } from '../../core/value-codec.js'
 import { checkOptionNames, describe, durationOption, invalid } from '../options.js'
 import type { HeldBatch, Watch } from './held-batch.js'
@@ -122,14 +123,9 @@ export class Message<T = unknown> {
     }
     const { lease, states } = this.#batch
     const state = states[this.#at]
-    if (state === State.lost || state === State.released) {
-      return handled(Promise.reject(leaseLost(lease, this.offset)))
-    }
-    if (state !== State.inHand) {
-      return handled(
-        Promise.reject(invalid(`Message ${nameOf(lease, this.offset)} is settled: it cannot be extended.`)),
-      )
-    }
+    if (isGone(state)) return refused(leaseLost(lease, this.offset))
+    if (state !== State.inHand)
+      return refused(invalid(`Message ${nameOf(lease, this.offset)} is settled: it cannot be extended.`))
     if (this.#watch !== undefined) {
       this.#watch.deadline = lease.owner.now() + milliseconds
       lease.owner.watching(this.#watch.deadline)
@@ -141,8 +137,7 @@ export class Message<T = unknown> {
     const batch = this.#batch
     const watch = { controller: new AbortController(), deadline: batch.deadlineOf(this.#at) }
     const state = batch.states[this.#at]
-    if (state === State.lost || state === State.released)
-      watch.controller.abort(leaseLost(batch.lease, this.offset))
+    if (isGone(state)) watch.controller.abort(leaseLost(batch.lease, this.offset))
     else if (state === State.inHand) {
       batch.watch(this.#at, watch)
       batch.lease.owner.watching(watch.deadline)
@@ -171,15 +166,11 @@ export class Message<T = unknown> {
       return this.#settled
     }
     if (current === state) return this.#settled ?? Promise.resolve()
-    if (current === State.lost || current === State.released) {
-      return this.#settled ?? handled(Promise.reject(leaseLost(lease, this.offset)))
-    }
+    if (isGone(current)) return this.#settled ?? refused(leaseLost(lease, this.offset))
     const first = current === State.acked ? 'acked' : current === State.nacked ? 'nacked' : 'rejected'
-    return handled(
-      Promise.reject(
-        invalid(
-          `Message ${nameOf(lease, this.offset)} is ${first} already, and stays so: ${outcome} came too late.`,
-        ),
+    return refused(
+      invalid(
+        `Message ${nameOf(lease, this.offset)} is ${first} already, and stays so: ${outcome} came too late.`,
       ),
     )
   }
@@ -188,6 +179,15 @@ export class Message<T = unknown> {
   static batchOf(message: Message): HeldBatch {
     return message.#batch
   }
+}
+
+function isGone(state: number | undefined): boolean {
+  return state === State.lost || state === State.released
+}
+
+/** A failure that may go unseen. */
+function refused(error: PortalError): Promise<never> {
+  return handled(Promise.reject(error))
 }
 
 function checkReason(reason: unknown): string | undefined {

@@ -1,24 +1,27 @@
-import { PortalError } from '../../core/errors.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
 import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
 import type { Settlement, SettleOutcome, StreamCredit } from '../../protocol/service.js'
-import { pause, retryDelay } from '../backoff.js'
+import { untilItSucceeds } from '../backoff.js'
 import { asPortalError, closedReason } from '../client-side.js'
 import type { HeldLease } from './held-batch.js'
 import { leaseLost } from './lease-lost.js'
 import { contains } from './ranges.js'
 import { SettleGroup } from './settle-group.js'
 
-/** Requests under way at the same time. */
+/** Requests to one leader that are under way at the same time. */
 const MAX_REQUESTS = 2
 /** Promises resolved in one turn. */
 const PER_TURN = 500
 /** Milliseconds for which a settlement is tried; its lease is long over by then. */
 const GIVE_UP_AFTER = 120_000
 
-type Answer =
-  | { readonly lost: readonly (readonly number[])[]; readonly sentAt: number }
-  | { readonly error: PortalError }
+interface Request {
+  readonly groups: readonly SettleGroup[]
+  /** Who is asked. */
+  readonly leader: unknown
+  readonly done: Promise<void>
+}
 
 /** What a settler tells the consumer's engine. */
 export interface SettlerEvents {
@@ -31,7 +34,7 @@ export interface SettlerEvents {
 }
 
 /**
- * Sends settlements: everything of a turn, and everything that comes while requests are under way, in one request. A request is
+ * Sends settlements: everything of a turn, and everything that comes while requests are under way, in one request to each leader. A request is
  * repeated under its number until it has an answer.
  */
 export class Settler {
@@ -40,14 +43,12 @@ export class Settler {
   readonly #group: string
   readonly #events: SettlerEvents
   #pending: SettleGroup[] = []
-  /** In requests that have no answer yet. */
-  readonly #underWay = new TransientSet<readonly SettleGroup[]>()
-  /** A new one for each request: `clear` would keep what it held, as TransientSet says. */
+  /** Those that may take more. A new one for each request: `clear` would keep what it held, as TransientSet says. */
   #byLease = new Map<HeldLease, SettleGroup[]>()
   /** The group that was added to last: mostly the next one's too. */
   #latest: SettleGroup | undefined
   #number = 0
-  readonly #requests = new TransientSet<Promise<void>>()
+  readonly #requests = new TransientSet<Request>()
   #idle: (() => void)[] = []
   #toResolve: SettleGroup[] = []
   #resolveFrom = 0
@@ -101,24 +102,29 @@ export class Settler {
 
   /** Sends what is pending, if a request is free; it takes along the credit for a stream, if there is some. */
   send(takeCredit: () => StreamCredit | undefined = () => undefined): void {
-    if (this.#pending.length === 0 || this.#requests.size >= MAX_REQUESTS) return
-    const groups = this.#pending
+    const leaderOf = ({ session, partition }: HeldLease) => this.#side.leaderOf?.(session.topicId, partition)
+    let left = this.#pending
     this.#pending = []
-    this.#byLease = new Map()
-    this.#latest = undefined
-    // A request speaks for one generation of the group.
-    for (const session of new Set(groups.map((group) => group.lease.session))) {
-      this.#post(
-        groups.filter((group) => group.lease.session === session),
-        takeCredit(),
-      )
+    while (left.length > 0) {
+      const { lease: first } = left[0]!
+      const leader = leaderOf(first)
+      // A request speaks for one generation of the group.
+      const isAlike = ({ lease }: SettleGroup) =>
+        lease.session === first.session && leaderOf(lease) === leader
+      const groups = left.filter(isAlike)
+      left = left.filter((group) => !isAlike(group))
+      if ([...this.#requests].filter((one) => one.leader === leader).length < MAX_REQUESTS)
+        this.#post(groups, leader, takeCredit())
+      else this.#pending.push(...groups)
     }
+    this.#latest = undefined
+    this.#byLease = new Map(this.#pending.map((group) => [group.lease, [group]]))
   }
 
   /** The leases that settlements without an answer are about: the broker may still count them as held. */
   *leases(): IterableIterator<HeldLease> {
     for (const { lease } of this.#pending) yield lease
-    for (const groups of this.#underWay) for (const { lease } of groups) yield lease
+    for (const { groups } of this.#requests) for (const { lease } of groups) yield lease
   }
 
   /** Resolves when all that was settled before has its answer, whatever is settled meanwhile. */
@@ -126,7 +132,7 @@ export class Settler {
     // Two rounds: where no request was free in the first, what is pending goes with the second.
     for (let round = 0; round < 2 && !this.#isIdle; round++) {
       this.send()
-      await Promise.all(this.#requests)
+      await Promise.all([...this.#requests].map(({ done }) => done))
     }
   }
 
@@ -149,15 +155,11 @@ export class Settler {
     const latest = this.#latest
     if (latest !== undefined && latest.lease === lease && latest.matches(outcome, delay, reason))
       return latest
-    let groups = this.#byLease.get(lease)
-    if (groups === undefined) {
-      groups = []
-      this.#byLease.set(lease, groups)
-    }
+    const groups = this.#byLease.get(lease) ?? []
     let group = groups.find((one) => one.matches(outcome, delay, reason))
     if (group === undefined) {
       group = new SettleGroup(lease, outcome, delay, reason)
-      groups.push(group)
+      this.#byLease.set(lease, [...groups, group])
       this.#pending.push(group)
       this.#events.pending()
     }
@@ -165,42 +167,29 @@ export class Settler {
     return group
   }
 
-  #post(groups: readonly SettleGroup[], credit: StreamCredit | undefined): void {
-    this.#underWay.add(groups)
-    const request: Promise<void> = this.#request(groups, credit).then((answer) => {
-      this.#requests.delete(request)
-      this.#underWay.delete(groups)
-      if ('error' in answer) this.#failed(groups, answer.error)
-      else this.#answered(groups, answer.lost, answer.sentAt)
-    })
-    this.#requests.add(request)
-  }
-
-  async #request(groups: readonly SettleGroup[], credit: StreamCredit | undefined): Promise<Answer> {
+  #post(groups: readonly SettleGroup[], leader: unknown, credit: StreamCredit | undefined): void {
     const { service, runtime, closed } = this.#side
     const { session } = groups[0]!.lease
-    const request = {
+    const settlements = groups.map(toSettlement)
+    const body = {
       topicId: session.topicId,
       group: this.#group,
       generation: session.generation,
       consumer: this.#consumerId,
       number: ++this.#number,
-      settlements: groups.map(toSettlement),
+      settlements,
       credit,
     }
     const sentAt = runtime.clock.monotonic()
-    const giveUpAt = sentAt + GIVE_UP_AFTER
-    for (let failures = 1; ; failures++) {
-      try {
-        const { lost } = await service.settle(request)
-        return { lost, sentAt }
-      } catch (thrown) {
-        const error = asPortalError(thrown)
-        if (closed.aborted) return { error: closedReason(this.#side) }
-        if (!error.retriable || runtime.clock.monotonic() >= giveUpAt) return { error }
-      }
-      await pause(runtime.timers, retryDelay(failures, runtime.random), closed)
-    }
+    const done = untilItSucceeds(runtime, GIVE_UP_AFTER, closed, () => service.settle(body))
+      .finally(() => this.#requests.delete(request))
+      .then(
+        ({ lost }) => this.#answered(groups, lost, sentAt),
+        (thrown: unknown) =>
+          this.#failed(groups, closed.aborted ? closedReason(this.#side) : asPortalError(thrown)),
+      )
+    const request = { groups, leader, done }
+    this.#requests.add(request)
   }
 
   // Answers ------------------------------------------------------------------------------------------------------------
@@ -255,7 +244,7 @@ export class Settler {
 
   /** The group or the topic is gone or moved, or the broker is: leases are lost, or left to end by themselves. */
   #failed(groups: readonly SettleGroup[], cause: PortalError): void {
-    const moved = cause.code === 'GROUP_NOT_FOUND' || cause.code === 'TOPIC_NOT_FOUND'
+    const moved = isPortalError(cause, 'GROUP_NOT_FOUND', 'TOPIC_NOT_FOUND')
     const error = moved
       ? new PortalError('LEASE_LOST', `Group '${this.#group}' was moved or deleted: all leases are lost.`, {
           cause,

@@ -21,8 +21,9 @@ export class Accumulator {
   readonly #room: WaitingRoom
   readonly #sender: Sender
   readonly #deadlines: Deadlines
-  #flush = new Flush()
-  #flushed: Promise<unknown> | undefined
+  /** The next flush, which waits for what is added now. */
+  upcoming = new Flush()
+  #flushed: Promise<void> | undefined
   #scheduled = false
   #admitting = false
 
@@ -32,7 +33,7 @@ export class Accumulator {
     this.#room = new WaitingRoom(options.bufferBytes)
     this.#deadlines = new Deadlines(side.runtime, options.deliveryTimeout, this.#giveUp)
     this.#sender = new Sender(side, options, {
-      decided: (batch) => this.#decided(batch),
+      decided: (batch) => this.#free(batch.bytes),
       topicNotFound: (queue) => this.#topicNotFound(queue),
       waiting: (queue) => this.#waitAgain(queue),
       completed: (queue) => this.#topics.get(queue.topic)?.completed(queue),
@@ -41,25 +42,20 @@ export class Accumulator {
 
   add(outgoing: Outgoing): void {
     const admission = this.#room.admit(outgoing)
-    this.#flush.enter()
+    this.upcoming.enter()
     if (admission === 'refused') return outgoing.refuse(overfull(outgoing.topic, this.#room.limit))
     this.#deadlines.begin()
     if (admission === 'go') this.#place(outgoing)
     else outgoing.hold(this.#deadline())
   }
 
-  /** The next flush, which waits for what is added now. */
-  get upcoming(): Flush {
-    return this.#flush
-  }
-
   /** Resolves when all that was added before is stored or refused, and everybody has been told. */
-  async flush(): Promise<void> {
-    const { done } = this.#flush
-    this.#flush.leave()
-    this.#flush = new Flush()
-    this.#flushed = Promise.all([this.#flushed, done])
-    await this.#flushed
+  flush(): Promise<void> {
+    const before = this.#flushed
+    this.#flushed = this.upcoming.done.then(() => before)
+    this.upcoming.leave()
+    this.upcoming = new Flush()
+    return this.#flushed
   }
 
   /** Rejects all that is not in a request at this moment. */
@@ -136,10 +132,6 @@ export class Accumulator {
   }
 
   // Deciding -----------------------------------------------------------------------------------------------------------
-
-  #decided(batch: ProducerBatch): void {
-    this.#free(batch.bytes)
-  }
 
   #dismiss(outgoing: Outgoing, error: PortalError | undefined): void {
     outgoing.refuse(error)

@@ -14,7 +14,7 @@ export interface ProducerOptions {
    * down. Whoever does not gets QUOTA_EXCEEDED once as many bytes again are waiting. From 1,024. @default 67,108,864 (64 MiB)
    */
   readonly bufferBytes?: number | undefined
-  /** Requests under way at the same time, of at most 256 KiB each. 1 to 64. @default 4 */
+  /** Requests to one broker that are under way at the same time, of at most 256 KiB each. 1 to 64. @default 4 */
   readonly maxInFlight?: number | undefined
   /**
    * Packs batches for their way to a broker elsewhere: less on the network, more work for both processors. They are stored unpacked. `zstd` needs

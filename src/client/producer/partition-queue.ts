@@ -81,11 +81,7 @@ export class PartitionQueue {
 
   /** Whether every earlier batch is decided. */
   isHead(batch: ProducerBatch): boolean {
-    for (const other of this.batches) {
-      if (other === batch) return true
-      if (other.state !== 'decided') return false
-    }
-    return false
+    return this.batches.find((one) => one === batch || one.state !== 'decided') === batch
   }
 
   stored(batch: ProducerBatch): void {
@@ -146,8 +142,6 @@ export class PartitionQueue {
   #decide(batch: ProducerBatch): void {
     batch.state = 'decided'
     if (this.open === batch) this.open = undefined
-    let decided = 0
-    while (this.batches[decided]?.state === 'decided') decided++
-    if (decided > 0) this.batches.splice(0, decided)
+    while (this.batches[0]?.state === 'decided') this.batches.shift()
   }
 }

@@ -33,70 +33,55 @@ export interface BatchMessage<In = unknown> extends MessageOptions {
 }
 
 const LATER = ['priority', 'delay', 'at']
-const NAMES = ['key', 'headers', 'partition', 'id', 'timestamp']
 const LONGEST_ID = 256
+
+/** By name: what an option must be, in words, and whether it is. */
+const RULES = new Map<string, readonly [rule: string, test: (value: unknown) => boolean]>([
+  ['key', ['a string or a Uint8Array', (key) => typeof key === 'string' || key instanceof Uint8Array]],
+  ['headers', ['an object of strings', areHeaders]],
+  [
+    'partition',
+    ['a whole number from 0', (number) => Number.isSafeInteger(number) && (number as number) >= 0],
+  ],
+  ['id', [`a string of 1 to ${LONGEST_ID} characters`, isId]],
+  ['timestamp', ['a Date or whole milliseconds since the Unix epoch, less than 2^52', isTimestamp]],
+])
 
 /** Throws INVALID_ARGUMENT, or UNSUPPORTED for what is known and not there yet. `also` names the keys that come beside. */
 export function checkMessageOptions(options: MessageOptions, also: 'signal' | 'value'): void {
   for (const name in options) {
-    switch (name) {
-      case 'key':
-        if (!isTextOrBytes(options.key)) throw wrong(name, 'a string or a Uint8Array', options.key)
-        break
-      case 'headers':
-        checkHeaders(options.headers)
-        break
-      case 'partition':
-        checkPartition(options.partition)
-        break
-      case 'id':
-        checkId(options.id)
-        break
-      case 'timestamp':
-        checkTimestamp(options.timestamp)
-        break
-      case also:
-        break
-      default:
-        if (LATER.includes(name)) {
-          if (options[name as never] === undefined) break
-          throw new PortalError(
-            'UNSUPPORTED',
-            `The option '${name}' of send is not supported by this version of portal-mq.`,
-          )
-        }
-        checkOptionNames('send', options, [...NAMES, also])
+    const value: unknown = options[name as keyof MessageOptions]
+    const known = RULES.get(name)
+    if (known !== undefined) {
+      if (value !== undefined && !known[1](value)) throw wrong(name, known[0], value)
+    } else if (name === also) {
+      // Whoever takes it checks it.
+    } else if (!LATER.includes(name)) {
+      checkOptionNames('send', options, [...RULES.keys(), also])
+    } else if (value !== undefined) {
+      throw new PortalError(
+        'UNSUPPORTED',
+        `The option '${name}' of send is not supported by this version of portal-mq.`,
+      )
     }
   }
 }
 
-function isTextOrBytes(key: unknown): boolean {
-  return key === undefined || typeof key === 'string' || key instanceof Uint8Array
-}
-
-function checkHeaders(headers: MessageOptions['headers']): void {
-  if (headers === undefined) return
-  if (typeof headers !== 'object' || headers === null) throw wrong('headers', 'an object of strings', headers)
-  for (const name of Object.keys(headers)) {
-    if (typeof headers[name] !== 'string') throw wrong(`headers.${name}`, 'a string', headers[name])
+function areHeaders(headers: unknown): boolean {
+  if (typeof headers !== 'object' || headers === null) return false
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value !== 'string') throw wrong(`headers.${name}`, 'a string', value)
   }
+  return true
 }
 
-function checkPartition(partition: number | undefined): void {
-  if (partition === undefined || (Number.isSafeInteger(partition) && partition >= 0)) return
-  throw wrong('partition', 'a whole number from 0', partition)
+function isId(id: unknown): boolean {
+  return typeof id === 'string' && id.length > 0 && id.length <= LONGEST_ID
 }
 
-function checkId(id: string | undefined): void {
-  if (id === undefined || (typeof id === 'string' && id.length > 0 && id.length <= LONGEST_ID)) return
-  throw wrong('id', `a string of 1 to ${LONGEST_ID} characters`, id)
-}
-
-function checkTimestamp(timestamp: MessageOptions['timestamp']): void {
-  if (timestamp === undefined) return
+function isTimestamp(timestamp: unknown): boolean {
   const time = timestamp instanceof Date ? timestamp.getTime() : timestamp
-  if (Number.isInteger(time) && Math.abs(time) <= MAX_TIMESTAMP) return
-  throw wrong('timestamp', 'a Date or whole milliseconds since the Unix epoch, less than 2^52', timestamp)
+  return Number.isInteger(time) && Math.abs(time as number) <= MAX_TIMESTAMP
 }
 
 function wrong(name: string, rule: string, value: unknown): PortalError {

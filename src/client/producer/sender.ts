@@ -27,6 +27,8 @@ export interface SenderEvents {
 interface InRequest {
   readonly queue: PartitionQueue
   readonly batch: ProducerBatch
+  /** Who is asked: the same for all of a request. */
+  readonly leader: unknown
 }
 
 /** Sends batches, a few requests at a time, and decides by the answers what becomes of them. */
@@ -55,7 +57,7 @@ export class Sender {
 
   /** Sends what may be sent now. */
   pump(): void {
-    while (this.#requests.size < this.#options.maxInFlight && this.#ready.size > 0) {
+    while (this.#ready.size > 0) {
       const request = this.#gather()
       if (request.length === 0) return
       this.#post(request)
@@ -80,16 +82,25 @@ export class Sender {
 
   // Requests -----------------------------------------------------------------------------------------------------------
 
+  /** What is for one leader that may have another request. */
   #gather(): InRequest[] {
     const now = this.#side.runtime.clock.monotonic()
     const request: InRequest[] = []
     let bytes = 0
-    const undecided = (queue: PartitionQueue) => (batch: ProducerBatch) => {
-      batch.reject(undecidedError(queue, batch))
-      this.#events.decided(batch)
-    }
+    const underWay = new Map<unknown, number>()
+    for (const [one] of this.#requests) underWay.set(one!.leader, (underWay.get(one!.leader) ?? 0) + 1)
     for (const queue of this.#ready) {
-      const giveUp = undecided(queue)
+      const leader = this.#side.leaderOf?.(queue.topicId, queue.partition)
+      if (
+        request.length > 0
+          ? leader !== request[0]!.leader
+          : underWay.get(leader)! >= this.#options.maxInFlight
+      )
+        continue
+      const giveUp = (batch: ProducerBatch) => {
+        batch.reject(undecidedError(queue, batch))
+        this.#events.decided(batch)
+      }
       for (;;) {
         const batch = queue.next(now, giveUp)
         if (batch === undefined) {
@@ -105,7 +116,7 @@ export class Sender {
         if (queue.open === batch) this.#events.completed(queue)
         queue.send(batch, this.#producerId)
         queue.sentAt = now
-        request.push({ queue, batch })
+        request.push({ queue, batch, leader })
       }
     }
     return request

@@ -1,5 +1,5 @@
 import { PortalError } from '../../../src/core/errors.js'
-import { CONNECTION, type Connection } from '../../../src/protocol/connection.js'
+import { type ClientSide, CONNECTION, type Connection } from '../../../src/protocol/connection.js'
 import type { BrokerService } from '../../../src/protocol/service.js'
 import { type VirtualRuntime, virtualRuntime } from '../../../src/runtime/virtual.js'
 
@@ -20,6 +20,7 @@ export interface FakeConnection extends Connection {
 export function fakeConnection(
   service: Partial<BrokerService>,
   runtime: VirtualRuntime = virtualRuntime(),
+  leaderOf?: ClientSide['leaderOf'],
 ): FakeConnection {
   const closed = new AbortController()
   const log: LogLine[] = []
@@ -30,6 +31,7 @@ export function fakeConnection(
     closeBroker: () => closed.abort(new PortalError('CLOSED', 'The broker is closed.')),
     [CONNECTION]: {
       service: service as BrokerService,
+      leaderOf,
       runtime,
       logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
       closed: closed.signal,
