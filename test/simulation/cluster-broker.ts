@@ -51,6 +51,7 @@ export class ClusterBroker {
   #life: Life | undefined
   #broker: Broker | undefined
   #cutOff: () => void = () => {}
+  #died: () => void = () => {}
   #unlisten: (() => void)[] = []
   /** It has ended by itself: whoever runs it starts it again. */
   hasEnded = false
@@ -92,6 +93,9 @@ export class ClusterBroker {
         (error: unknown) => ({ error }),
       ),
       scheduler.sleep(limit).then(() => undefined),
+      new Promise<undefined>((resolve) => {
+        this.#died = () => resolve(undefined)
+      }),
     ])
     if (!life.alive()) return false
     if (!opened) {
@@ -135,6 +139,7 @@ export class ClusterBroker {
   die(power: boolean): void {
     const { trace } = this.#parts
     this.#life?.end()
+    this.#died()
     this.#life = undefined
     this.#broker = undefined
     this.#cutOff()

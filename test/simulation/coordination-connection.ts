@@ -75,6 +75,8 @@ interface Wire {
   isBroken: boolean
   /** What is on its way to the service is gone, too. */
   isEmpty: boolean
+  /** Something on it was lost: nothing comes after that, in either direction. */
+  isDead: boolean
   readonly listener: (touched: ReadonlySet<string>) => void
 }
 
@@ -297,8 +299,12 @@ export class CoordinationConnection {
     wire.lastArrival = Math.max(wire.lastArrival + APART, scheduler.now + this.#delay())
     scheduler.after(wire.lastArrival - scheduler.now, () => {
       // What the client has given up may come all the same, until the session has another connection.
-      const isGone = wire.isEmpty || wire !== this.#accepted || this.#server?.isOver
-      if (isGone || !link.isUp || ensemble.away) return
+      const isGone = wire.isDead || wire.isEmpty || wire !== this.#accepted || this.#server?.isOver
+      if (isGone) return
+      if (!link.isUp || ensemble.away) {
+        wire.isDead = true
+        return
+      }
       if (this.#isTorn()) return
       this.#server!.heardAt = scheduler.now
       arrive()
@@ -309,7 +315,8 @@ export class CoordinationConnection {
     const { scheduler, link, life } = this.#parts
     wire.lastAnswer = Math.max(wire.lastAnswer + APART, scheduler.now + this.#delay())
     scheduler.after(wire.lastAnswer - scheduler.now, () => {
-      if (!link.isUp || this.#isTorn()) return
+      if (!link.isUp) wire.isDead = true
+      if (wire.isDead || this.#isTorn()) return
       life.enter(() => {
         if (wire.isBroken || this.#isOver) return
         this.#heardAt = scheduler.now
@@ -339,7 +346,15 @@ export class CoordinationConnection {
     const replica = scheduler.pick(ensemble.replicas)
     ensemble.catchUp(replica, this.#seen)
     const listener = (touched: ReadonlySet<string>) => this.#parts.touched(touched)
-    const wire = { replica, lastArrival: 0, lastAnswer: 0, isBroken: false, isEmpty: false, listener }
+    const wire = {
+      replica,
+      lastArrival: 0,
+      lastAnswer: 0,
+      isBroken: false,
+      isEmpty: false,
+      isDead: false,
+      listener,
+    }
     replica.watchers.add(listener)
     this.#accepted = wire
     this.#server!.heardAt = scheduler.now

@@ -54,6 +54,18 @@ describe('the simulated coordination service with faults', () => {
     await expect(store.read('/members')).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('carries nothing more over a connection on which something was lost: who waits learns it, though it is whole again at once', async () => {
+    const { scheduler, open, run } = service(4)
+    const link = new CoordinationLink()
+    const store = await run(open(link))
+    link.cut(false)
+    const created = store.create('/lost', bytes('')).catch((error: unknown) => error)
+    await run(scheduler.sleep(50))
+    link.heal()
+    expect(isPortalError(await run(created), 'DISCONNECTED')).toBe(true)
+    expect(await run(store.read('/lost'))).toBeUndefined()
+  })
+
   it('ends the session of a process that is frozen, whose lease is over before', async () => {
     const { scheduler, ensemble, open, run } = service(3)
     const life = scheduler.life()
