@@ -16,7 +16,7 @@ export async function runOperator(world: ClusterWorld, call: Call): Promise<void
   const hasRoom = brokers.length > 3
   if (hasRoom && scheduler.chance(0.5)) brokers[brokers.length - 1]!.isAway = true
   while (!world.healing) {
-    await scheduler.sleep(scheduler.random() * 8_000)
+    await scheduler.sleep(scheduler.random() * 4_000)
     if (world.healing) break
     const away = brokers.find(({ isAway }) => isAway)
     const dice = scheduler.random()

@@ -93,7 +93,7 @@ export class ClusterWorld implements NetworkWorld {
       trace,
       ensemble: this.ensemble,
       now: () => scheduler.now,
-      latestTime: () => scheduler.latestTime + Math.max(0, ...this.#troubles.recentOffsets()),
+      latestTime: () => Math.ceil(scheduler.latestTime + Math.max(0, ...this.#troubles.recentOffsets())),
       maxDeliveries: (group) => SETTINGS[group]?.maxDeliveries ?? 5,
       happened: (what) => this.count(what, 1),
     })
