@@ -1,0 +1,48 @@
+import type { ReplicaName } from '../../coordination/documents.js'
+import { type FollowerProgress, heardFollower, unheardFollower } from '../../core/replication.js'
+import type { Clock } from '../../runtime/runtime.js'
+import { Bell } from '../bell.js'
+
+/** What a leader knows of each other replica, in its epoch: how far it is, and when it asked. */
+export class Followers {
+  /** Rings when one of them has asked. */
+  readonly heard = new Bell()
+  readonly #clock: Clock
+  readonly #known = new Map<string, FollowerProgress>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** They are to follow: those that are new have the lag time to be heard. */
+  expect(replicas: readonly ReplicaName[]): void {
+    for (const replica of replicas) this.#of(replica)
+  }
+
+  find(replica: ReplicaName): FollowerProgress | undefined {
+    return this.#known.get(keyOf(replica))
+  }
+
+  all(): Iterable<FollowerProgress> {
+    return this.#known.values()
+  }
+
+  /** One asks for what comes from `next` on, where the log ends at `end`. */
+  hear(replica: ReplicaName, said: Parameters<typeof heardFollower>[1], end: number): void {
+    heardFollower(this.#of(replica), said, end, this.#clock.monotonic())
+  }
+
+  #of(replica: ReplicaName): FollowerProgress {
+    const key = keyOf(replica)
+    let progress = this.#known.get(key)
+    if (!progress) {
+      progress = unheardFollower(this.#clock.monotonic())
+      this.#known.set(key, progress)
+    }
+    return progress
+  }
+}
+
+function keyOf({ broker, storage }: ReplicaName): string {
+  return `${broker}/${storage}`
+}
