@@ -66,7 +66,7 @@ interface Call {
 
 type Outcome = { readonly value: unknown } | { readonly error: unknown }
 
-/** One connection: what is on it comes in order, or not at all. */
+/** One connection: what is on it comes in order, and after what is lost nothing comes any more. */
 interface Wire {
   readonly replica: Replica
   lastArrival: number
@@ -75,8 +75,8 @@ interface Wire {
   isBroken: boolean
   /** What is on its way to the service is gone, too. */
   isEmpty: boolean
-  /** Something on it was lost: nothing comes after that, in either direction. */
-  isDead: boolean
+  /** Something was lost on it: whoever waits for an answer will miss it, and break the connection. */
+  isHoled: boolean
   readonly listener: (touched: ReadonlySet<string>) => void
 }
 
@@ -299,13 +299,10 @@ export class CoordinationConnection {
     wire.lastArrival = Math.max(wire.lastArrival + APART, scheduler.now + this.#delay())
     scheduler.after(wire.lastArrival - scheduler.now, () => {
       // What the client has given up may come all the same, until the session has another connection.
-      const isGone = wire.isDead || wire.isEmpty || wire !== this.#accepted || this.#server?.isOver
-      if (isGone) return
-      if (!link.isUp || ensemble.away) {
-        wire.isDead = true
-        return
-      }
-      if (this.#isTorn()) return
+      const isGone = wire.isEmpty || wire !== this.#accepted || this.#server?.isOver
+      if (isGone || wire.isHoled) return
+      wire.isHoled = !link.isUp || ensemble.away || this.#isTorn()
+      if (wire.isHoled) return
       this.#server!.heardAt = scheduler.now
       arrive()
     })
@@ -315,8 +312,9 @@ export class CoordinationConnection {
     const { scheduler, link, life } = this.#parts
     wire.lastAnswer = Math.max(wire.lastAnswer + APART, scheduler.now + this.#delay())
     scheduler.after(wire.lastAnswer - scheduler.now, () => {
-      if (!link.isUp) wire.isDead = true
-      if (wire.isDead || this.#isTorn()) return
+      if (wire.isHoled) return
+      wire.isHoled = !link.isUp || this.#isTorn()
+      if (wire.isHoled) return
       life.enter(() => {
         if (wire.isBroken || this.#isOver) return
         this.#heardAt = scheduler.now
@@ -346,13 +344,8 @@ export class CoordinationConnection {
     const replica = scheduler.pick(ensemble.replicas)
     ensemble.catchUp(replica, this.#seen)
     const listener = (touched: ReadonlySet<string>) => this.#parts.touched(touched)
-    const wire = {
-      replica,
-      lastArrival: 0,
-      lastAnswer: 0,
-      isBroken: false,
-      isEmpty: false,
-      isDead: false,
+    const wire: Wire = {
+      ...{ replica, lastArrival: 0, lastAnswer: 0, isBroken: false, isEmpty: false, isHoled: false },
       listener,
     }
     replica.watchers.add(listener)

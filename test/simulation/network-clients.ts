@@ -147,6 +147,7 @@ export class NetworkClients {
     for (;;) {
       await scheduler.sleep(scheduler.random() * 1_000 * this.#world.pace)
       const waited = this.#door.begin()
+      this.#world.trace.line(`lock: ${me} asks for it`)
       const stop = new AbortController()
       if (!this.#world.healing && scheduler.chance(0.1))
         scheduler.after(scheduler.random() * 3_000, () => stop.abort())
@@ -175,6 +176,7 @@ export class NetworkClients {
       } catch (error) {
         if (!isPortalError(error)) throw error
         this.#world.count(`network lock ${error.code}`, 1)
+        this.#world.trace.line(`lock: ${me} has it not: ${error.code} ${error.message}`)
       }
     }
   }
