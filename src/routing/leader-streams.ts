@@ -69,6 +69,8 @@ export class LeaderStreams {
     try {
       for await (const response of leader.service.receiveStream(request, passedOn({ signal: cut.signal }))) {
         this.#leaders.heard(leader, topicId, [])
+        // A route that has grown old is asked for again: nobody says that another broker leads something, too.
+        this.#leaders.ofTopic(topicId)
         yield response
       }
     } catch (error) {

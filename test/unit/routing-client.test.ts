@@ -1,8 +1,19 @@
 import { setMaxListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import type { BrokerAddress, BrokerService, ReceiveRequest } from '../../src/protocol/service.js'
+import type {
+  BrokerAddress,
+  BrokerService,
+  CallOptions,
+  ReceiveRequest,
+  StreamRequest,
+} from '../../src/protocol/service.js'
+import { ClientRoutes } from '../../src/routing/client-routes.js'
 import { type ClientRouting, clientRouting } from '../../src/routing/client-routing.js'
 import { clusterService } from '../../src/routing/cluster-service.js'
+import { LeaderStreams } from '../../src/routing/leader-streams.js'
+import { Leaders } from '../../src/routing/leaders.js'
+import { ReceiveStreams } from '../../src/routing/receive-streams.js'
+import { pause } from '../../src/runtime/pause.js'
 import { watch } from './client-support/fake-connection.js'
 import { FakeCluster, type SeenCall, TOPIC } from './routing-support/fake-cluster.js'
 
@@ -137,5 +148,36 @@ describe('a client of several brokers', () => {
     cluster.append(1, 5)
     await cluster.runtime.advance(16_000)
     expect(received.value?.deliveries[0]?.partition).toBe(1)
+  })
+
+  it('leaves a stream from the one leader once another broker leads something, too, although nobody says so', async () => {
+    const { cluster } = await setup(['b', 'b'])
+    const { runtime } = cluster
+    const routes = new ClientRoutes(runtime, { findTopic: async () => cluster.route }, forever)
+    routes.learn(cluster.route)
+    const streamed: string[] = []
+    const connectTo = ({ id }: BrokerAddress): BrokerService => ({
+      ...cluster.connectTo({ id, url: '' }),
+      async *receiveStream(_: StreamRequest, call?: CallOptions) {
+        streamed.push(id)
+        for (; !call?.signal?.aborted; await pause(runtime.timers, 15_000, call?.signal))
+          yield { deliveries: [] }
+      },
+    })
+    const leaders = new Leaders({ runtime, routes, connectTo, closed: forever })
+    const never = () => new Promise<never>(() => {})
+    const streams = new LeaderStreams(leaders, new ReceiveStreams(runtime), never)
+    const request = { ...RECEIVE, stream: 's', credit: { messages: 1, bytes: 1_000 } }
+    const listening = watch(
+      (async () => {
+        for await (const _ of streams.run(request, {}));
+      })(),
+    )
+    await runtime.advance(60_000)
+    expect(streamed).toEqual(['b'])
+    expect(listening.settled).toBe(false)
+    cluster.leaders[1] = 'c'
+    await runtime.advance(35_000)
+    expect(listening.settled).toBe(true)
   })
 })
