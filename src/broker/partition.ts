@@ -341,9 +341,11 @@ export class Partition implements CommitSource, DispatchTarget {
       else group.onCommitted(answer, fail)
     } catch (error) {
       if (!(error instanceof PortalError)) throw error
-      // A refusal rests on what came before it, too (invariant 10).
-      const refuse = () => produce.answer({ error })
-      group.onCommitted(refuse, refuse)
+      // A refusal rests on what came before it, too (invariant 10): a deposed leader knows nothing of what the next one has stored.
+      group.onCommitted(
+        () => produce.answer({ error }),
+        (failed) => produce.answer({ error: failed }),
+      )
     }
   }
 
