@@ -290,8 +290,8 @@ export class Clustered implements Standing {
   }
 
   async join(url: string | undefined): Promise<void> {
-    const { coordination, runtime } = this.#parts
-    const first = await this.#openSession(coordination, url!, this.#identity)
+    const { runtime } = this.#parts
+    const first = await this.#firstSession(url!)
     void this.#keepSession(first, url!)
     this.#watchStorage()
     const heard = await sleepUntil<true>(runtime.timers, 'joining', { timeout: FIRST_WORD }, (resolve) => {
@@ -510,7 +510,7 @@ export class Clustered implements Standing {
 
   /** One session after the other, for as long as the broker lives. */
   async #keepSession(first: ClusterSession, url: string): Promise<void> {
-    const { runtime, storage } = this.#parts
+    const { runtime } = this.#parts
     let session: ClusterSession | undefined = first
     while (!this.#ending.signal.aborted) {
       if (session) {
@@ -520,24 +520,48 @@ export class Clustered implements Standing {
       }
       session = undefined
       try {
-        const store = await this.#parts.openCoordination()
-        try {
-          // In force once it is registered: until then followers go on under the life that leaders know.
-          const again = await startAgain(storage, { ...this.#identity, generation: this.#counted })
-          this.#counted = again.generation
-          session = await this.#openSession(store, url, again)
-          if (this.#leaving) await session.membership.setLeaving()
-          this.#groups.reopen()
-        } catch (error) {
-          await store.close().catch(() => {})
-          throw error
-        }
+        session = await this.#nextSession(url)
+        this.#groups.reopen()
       } catch (error) {
         if (this.#ending.signal.aborted) return
-        if (isPortalError(error, 'CORRUPT', 'DIRECTORY_IN_USE', 'INVALID_ARGUMENT', 'UNSUPPORTED'))
-          return this.#parts.fail(error as PortalError)
+        if (isFatal(error)) return this.#parts.fail(error)
         await pause(runtime.timers, RETRY)
       }
+    }
+  }
+
+  /** A process that begins on a busy machine may lose its session before it has joined: then another one. */
+  async #firstSession(url: string): Promise<ClusterSession> {
+    const { coordination, runtime } = this.#parts
+    const end = runtime.clock.monotonic() + FIRST_WORD
+    try {
+      return await this.#openSession(coordination, url, this.#identity)
+    } catch (error) {
+      if (!coordination.session.lost.aborted || isFatal(error)) throw error
+      await coordination.close().catch(() => {})
+    }
+    for (;;) {
+      try {
+        return await this.#nextSession(url)
+      } catch (error) {
+        if (isFatal(error) || this.#ending.signal.aborted || runtime.clock.monotonic() >= end) throw error
+        await pause(runtime.timers, RETRY)
+      }
+    }
+  }
+
+  async #nextSession(url: string): Promise<ClusterSession> {
+    const store = await this.#parts.openCoordination()
+    try {
+      // In force once it is registered: until then followers go on under the life that leaders know.
+      const again = await startAgain(this.#parts.storage, { ...this.#identity, generation: this.#counted })
+      this.#counted = again.generation
+      const session = await this.#openSession(store, url, again)
+      if (this.#leaving) await session.membership.setLeaving()
+      return session
+    } catch (error) {
+      await store.close().catch(() => {})
+      throw error
     }
   }
 
@@ -602,4 +626,9 @@ export class Clustered implements Standing {
     if (isPortalError(error)) this.#parts.host.emit('error', error as PortalError)
     else throw error
   }
+}
+
+/** What another session would meet, too. */
+function isFatal(error: unknown): error is PortalError {
+  return isPortalError(error, 'CORRUPT', 'DIRECTORY_IN_USE', 'INVALID_ARGUMENT', 'UNSUPPORTED')
 }

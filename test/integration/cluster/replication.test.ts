@@ -122,6 +122,22 @@ describe('three brokers', () => {
     expect(read.size).toBe(350)
   })
 
+  it('take in one that loses its first session before it has joined: a process that begins on a busy machine', async () => {
+    const { brokers, tooBusy, errors, until } = await open('a', 'b')
+    tooBusy.add('c')
+    await cluster!.start('c')
+    const admin = new Admin(brokers.get('c')!)
+    await admin.createTopic('t', { replicas: 3 })
+    await until(async () => {
+      const [partition] = (await admin.describeTopic('t')).partitions
+      expect(partition!.inSync).toHaveLength(3)
+    })
+    await brokers.get('c')!.close()
+    tooBusy.add('c')
+    await cluster!.start('c')
+    expect(errors).toEqual([])
+  })
+
   it('bring a broker back whose disk was lost', async () => {
     const { brokers, storages, logs } = await open('a', 'b', 'c')
     const producer = new Producer(brokers.get('a')!)
