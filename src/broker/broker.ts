@@ -122,7 +122,9 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       (name, of) => this.#service.topics.ensureTopic(name, of),
       (...batch) => this.#standing.appendElsewhere(...batch),
     )
-    this.#maintenance = new Maintenance(storage, this.#hosting, runtime, safeClock)
+    this.#maintenance = new Maintenance(storage, this.#hosting, runtime, safeClock, (error) =>
+      host.emit('error', error),
+    )
     const { cluster, remote, openCoordination, openOwnCoordination } = parts
     const standing = { identity, coordination, storage, runtime, hosting: this.#hosting }
     this.#standing =

@@ -18,6 +18,8 @@ export interface BrokerEvents {
   isr: { readonly topic: string; readonly partition: number; readonly inSync: readonly string[] }
   /** A broker came to the cluster or left it. */
   member: { readonly broker: string; readonly url: string; readonly alive: boolean }
+  /** Its session with the coordination service was lost, or it has one again. Until then messages flow, and nothing is elected or made. */
+  coordination: { readonly reachable: boolean }
   /** Messages went by `age` or `bytes` before the group had settled them. */
   expired: {
     readonly topic: string

@@ -16,20 +16,30 @@ export class Maintenance {
   readonly #hosting: Hosting
   readonly #runtime: Runtime
   readonly #safeClock: SafeClock
+  readonly #onRefusal: (error: PortalError) => void
+  #refusing = false
   #space: StorageSpace = { usedBytes: 0, freeBytes: Number.POSITIVE_INFINITY }
   #timer: Timer | undefined
   #work: Promise<void> = Promise.resolve()
   #stopped = false
 
-  constructor(storage: Storage, hosting: Hosting, runtime: Runtime, safeClock: SafeClock) {
+  /** `onRefusal`: from now on no messages are taken. */
+  constructor(
+    storage: Storage,
+    hosting: Hosting,
+    runtime: Runtime,
+    safeClock: SafeClock,
+    onRefusal: (error: PortalError) => void,
+  ) {
     this.#storage = storage
     this.#hosting = hosting
     this.#runtime = runtime
     this.#safeClock = safeClock
+    this.#onRefusal = onRefusal
   }
 
   async start(): Promise<void> {
-    this.#space = await this.#storage.space()
+    await this.#measure()
     this.#schedule()
   }
 
@@ -50,6 +60,13 @@ export class Maintenance {
     )
   }
 
+  async #measure(): Promise<void> {
+    this.#space = await this.#storage.space()
+    const refusal = this.refusal()
+    if (refusal && !this.#refusing) this.#onRefusal(refusal)
+    this.#refusing = refusal !== undefined
+  }
+
   #schedule(): void {
     if (this.#stopped) return
     this.#timer = this.#runtime.timers.setTimeout(() => {
@@ -59,7 +76,7 @@ export class Maintenance {
 
   async #run(): Promise<void> {
     try {
-      this.#space = await this.#storage.space()
+      await this.#measure()
       const now = this.#safeClock.now()
       for (const topic of this.#hosting.topics) {
         for (const partition of topic.partitions) {

@@ -50,6 +50,10 @@ describeCluster('serve --zookeeper', () => {
     const dead = picture.brokers.find(({ url }: { url: string }) => url === urls[2]).id as string
     urls.pop()
     await expect.poll(() => cluster(), SOON).toMatch(/AWAY/)
+    for (const { log } of served.slice(0, 2))
+      expect(log).toContainEqual(
+        expect.objectContaining({ level: 'warn', member: dead, url: served[2]!.url }),
+      )
     await expect(cluster('drain', dead)).rejects.toMatchObject({
       stderr: expect.stringContaining('no other broker that lives can take them'),
     })

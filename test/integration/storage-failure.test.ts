@@ -66,6 +66,8 @@ test('a disk with less than the reserve refuses messages with STORAGE_FULL; sett
 }, async () => {
   const directory = await smallDisk(128)
   const broker = await openBroker({ directory })
+  const told: string[] = []
+  broker.on('error', ({ code }) => told.push(code))
   const producer = new Producer(broker)
   for (let at = 0; at < 20; at++) await producer.send('t', at)
   const consumer = new Consumer<number>(broker, 't')
@@ -90,6 +92,8 @@ test('a disk with less than the reserve refuses messages with STORAGE_FULL; sett
     code: 'STORAGE_FULL',
     message: expect.stringMatching(/not stored.*disk.*room/s),
   })
+  // Once, however long it lasts.
+  expect(told).toEqual(['STORAGE_FULL'])
   const patient = producer.send('t', 'patient')
   await held.ack()
   for (let at = 1; at < 20; at++) {

@@ -107,6 +107,28 @@ describe('a controller', () => {
     expect(sequences[1]).toBe(sequences[0])
   })
 
+  it('tells a person of a member that cannot be told anything for long, once', async () => {
+    const topic = await running()
+    const broker = cluster.brokers.get('b3')!
+    let failing = true
+    broker.onUpdate = () => {
+      if (failing) throw disconnected()
+    }
+    await cluster.change(topic.id, 0, (document) => ({ ...document, inSync: [...document.inSync].reverse() }))
+    await cluster.pass(1_000)
+    expect(cluster.errors).toEqual([])
+    await cluster.pass(60_000)
+    expect(cluster.errors).toEqual([
+      expect.objectContaining({
+        code: 'TIMEOUT',
+        message: expect.stringMatching(/Broker b3 at .* lives, but .* cannot tell it anything/),
+      }),
+    ])
+    failing = false
+    cluster.errors.length = 0
+    await cluster.until(() => broker.told(paths.partition(topic.id, 0))?.version === 1)
+  })
+
   it('takes no older document for a newer one, whenever it is reported', async () => {
     const topic = await running()
     const path = paths.partition(topic.id, 0)

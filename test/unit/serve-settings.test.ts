@@ -68,7 +68,7 @@ describe('the settings of a cluster', () => {
 
   test('come from flags, the environment and the file alike', () => {
     const auth = file('# who\nmq:secret\n')
-    const config = file({ rack: 'north', replicaLag: 2_000, replicas: 5 })
+    const config = file({ id: 'mq-1', rack: 'north', replicaLag: 2_000, replicas: 5 })
     const settings = resolveSettings(
       { config, zookeeper, replicas: '3', minInSync: '2' },
       { PORTAL_MQ_SESSION_TIMEOUT: '4000', PORTAL_MQ_ZOOKEEPER_AUTH_FILE: auth },
@@ -76,7 +76,7 @@ describe('the settings of a cluster', () => {
     expect(settings).toMatchObject({ zookeeper, zookeeperAuthFile: auth, sessionTimeout: 4_000 })
     const { coordination, ...rest } = clusterPart(settings)
     expect(coordination).toBeTypeOf('function')
-    expect(rest).toEqual({ rack: 'north', replicas: 3, minInSync: 2, replicaLag: 2_000 })
+    expect(rest).toEqual({ id: 'mq-1', rack: 'north', replicas: 3, minInSync: 2, replicaLag: 2_000 })
   })
 
   test('give each port a directory of its own, and leave alone what a broker had before', () => {

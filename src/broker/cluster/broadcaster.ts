@@ -65,7 +65,7 @@ export class Broadcaster {
   #open(member: MemberDocument): void {
     const { broker, storage, generation, url } = member
     const parts = { ...this.#parts, nextSequence: () => ++this.#sequence }
-    const outbox = new Outbox(parts, { broker, storage, generation }, this.#parts.connectPeer(url))
+    const outbox = new Outbox(parts, { broker, storage, generation }, this.#parts.connectPeer(url), url)
     this.#outboxes.set(broker, { member, outbox })
     for (const document of this.#everything()) outbox.push(document)
   }

@@ -302,7 +302,7 @@ export class Clustered implements Standing {
     if (!heard) {
       throw new PortalError(
         'TIMEOUT',
-        `No controller of the cluster has spoken to this broker within ${FIRST_WORD / 1_000} seconds: can the other brokers reach ${url}?`,
+        `No controller of the cluster has spoken to this broker within ${FIRST_WORD / 1_000} seconds: can the other brokers reach ${url}, trust its certificate, and have they the same secret? The log of the controller says which.`,
       )
     }
     await this.#untilToldOfTopics(first)
@@ -516,12 +516,14 @@ export class Clustered implements Standing {
       if (session) {
         await session.lost()
         if (this.#ending.signal.aborted) return
+        this.#parts.host.emit('coordination', { reachable: false })
         await session.close(undefined).catch(() => {})
       }
       session = undefined
       try {
         session = await this.#nextSession(url)
         this.#groups.reopen()
+        this.#parts.host.emit('coordination', { reachable: true })
       } catch (error) {
         if (this.#ending.signal.aborted) return
         if (isFatal(error)) return this.#parts.fail(error)

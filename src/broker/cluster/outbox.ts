@@ -1,4 +1,4 @@
-import { isPortalError } from '../../core/errors.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
 import type {
   Incarnation,
   PeerService,
@@ -13,6 +13,8 @@ import { pause, retryDelay, withTimeout } from './timing.js'
 /** What goes in one request at most. A document may be larger than the limit of characters: it then goes alone. */
 const MAX_DOCUMENTS = 500
 const MAX_CHARACTERS = 512 * 1024
+/** After so many failures in a row, about five seconds, what may pass by itself is told to a person. */
+const STALLED = 6
 
 export interface OutboxParts {
   readonly timers: Timers
@@ -37,15 +39,17 @@ export interface OutboxParts {
 export class Outbox {
   readonly to: Incarnation
   readonly peer: PeerService
+  readonly #url: string
   readonly #parts: OutboxParts
   readonly #waiting = new Map<string, PushedDocument>()
   readonly #ending = new Ending()
   #running = false
 
-  constructor(parts: OutboxParts, to: Incarnation, peer: PeerService) {
+  constructor(parts: OutboxParts, to: Incarnation, peer: PeerService, url: string) {
     this.#parts = parts
     this.to = to
     this.peer = peer
+    this.#url = url
   }
 
   push(document: PushedDocument): void {
@@ -83,10 +87,21 @@ export class Outbox {
       } catch (error) {
         if (over.isOver) return
         if (isPortalError(error, 'NOT_LEADER')) this.#parts.onRefused()
-        else if (failures === 1 && !isPassing(error)) this.#parts.onError(error)
+        else if (failures === (isPassing(error) ? STALLED : 1)) this.#parts.onError(this.#stalled(error))
       }
       await pause(timers, retryDelay(failures, random), over)
     }
+  }
+
+  /** Never DISCONNECTED: that stands for the coordination service, which comes back by itself. */
+  #stalled(error: unknown): unknown {
+    if (!isPortalError(error)) return error
+    const code = error.code === 'DISCONNECTED' ? 'TIMEOUT' : error.code
+    return new PortalError(
+      code,
+      `Broker ${this.to.broker} at ${this.#url} lives, but this controller cannot tell it anything: ${error.message} Until it can, that broker leads and follows nothing new. Look at the network between them, and at its --advertise, certificate and --cluster-secret-file.`,
+      { cause: error },
+    )
   }
 
   #takeBatch(): PushedDocument[] {

@@ -6,12 +6,13 @@ import { readLines } from './token-file.js'
 /** What makes a broker one of a cluster. */
 export type ClusterPart = Pick<
   BrokerOptions,
-  'coordination' | 'replicas' | 'minInSync' | 'rack' | 'replicaLag'
+  'coordination' | 'id' | 'replicas' | 'minInSync' | 'rack' | 'replicaLag'
 >
 
 const ONLY_IN_CLUSTERS = [
   'zookeeperAuthFile',
   'sessionTimeout',
+  'id',
   'rack',
   'replicas',
   'minInSync',
@@ -20,11 +21,12 @@ const ONLY_IN_CLUSTERS = [
 
 /** Nothing without --zookeeper: the broker is alone. Reads the file of ZooKeeper's user. Throws INVALID_ARGUMENT. */
 export function clusterPart(settings: ServeSettings): ClusterPart {
-  const { zookeeper: servers, sessionTimeout, rack, replicas, minInSync, replicaLag } = settings
+  const { zookeeper: servers, sessionTimeout, id, rack, replicas, minInSync, replicaLag } = settings
   if (servers === undefined) return notInCluster(settings)
   const digest = settings.zookeeperAuthFile === undefined ? undefined : readAuth(settings.zookeeperAuthFile)
   const auth = digest === undefined ? undefined : { digest }
-  return { coordination: zookeeper(servers, { sessionTimeout, auth }), rack, replicas, minInSync, replicaLag }
+  const coordination = zookeeper(servers, { sessionTimeout, auth })
+  return { coordination, id, rack, replicas, minInSync, replicaLag }
 }
 
 function notInCluster(settings: ServeSettings): ClusterPart {

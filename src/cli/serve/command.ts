@@ -23,6 +23,7 @@ export function serveCommand(exit: (code: number) => void): Command {
       '--session-timeout <milliseconds>',
       'without a sign of life for so long, others take its place (default: 6000)',
     )
+    .option('--id <name>', 'its name in the cluster: on an empty directory it then comes back as itself')
     .option('--rack <name>', 'what fails together with it: replicas are spread over racks')
     .option('--replicas <number>', 'of each partition, unless its topic says how many (default: 3)')
     .option('--min-in-sync <number>', 'replicas that must have a message (default: the majority)')

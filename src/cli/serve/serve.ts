@@ -1,5 +1,6 @@
 import { http } from '../../http.js'
 import { type Broker, createBroker, type Logger } from '../../index.js'
+import { logCluster } from './cluster-log.js'
 import { clusterPart } from './cluster-options.js'
 import { httpOptions } from './http-options.js'
 import { jsonLogger } from './json-logger.js'
@@ -29,6 +30,7 @@ export async function serve(flags: Flags, environment: Environment = process.env
       transport: http(server),
       logger,
     })
+    logCluster(broker, logger)
     const { url } = broker
     process.stdout.write(`portal-mq listens at ${url}\n`)
     logger.info({ url, directory: settings.directory, broker: broker.id, pid: process.pid }, 'Listening.')

@@ -21,6 +21,8 @@ export interface ServeSettings {
   /** Milliseconds. */
   readonly sessionTimeout: number | undefined
   readonly rack: string | undefined
+  /** The broker's name in its cluster. */
+  readonly id: string | undefined
   readonly replicas: number | undefined
   readonly minInSync: number | undefined
   /** Milliseconds. */
@@ -101,6 +103,7 @@ const SETTINGS = {
   zookeeperAuthFile: text('PORTAL_MQ_ZOOKEEPER_AUTH_FILE'),
   sessionTimeout: count('PORTAL_MQ_SESSION_TIMEOUT'),
   rack: text('PORTAL_MQ_RACK'),
+  id: text('PORTAL_MQ_ID'),
   replicas: count('PORTAL_MQ_REPLICAS'),
   minInSync: count('PORTAL_MQ_MIN_IN_SYNC'),
   replicaLag: count('PORTAL_MQ_REPLICA_LAG'),
@@ -143,6 +146,7 @@ export function resolveSettings(flags: Flags, environment: Environment): ServeSe
     zookeeperAuthFile: get('zookeeperAuthFile'),
     sessionTimeout: get('sessionTimeout'),
     rack: get('rack'),
+    id: get('id'),
     replicas: get('replicas'),
     minInSync: get('minInSync'),
     replicaLag: get('replicaLag'),

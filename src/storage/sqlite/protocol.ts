@@ -1,4 +1,5 @@
 import { type ErrorCode, PortalError } from '../../core/errors.js'
+import { adviceFor } from './advice.js'
 import type { Synchronous } from './connection.js'
 
 /**
@@ -75,7 +76,8 @@ export function packError(error: unknown, otherwise: ErrorCode, what: string): P
       cause: error.cause ? packCause(error.cause) : undefined,
     }
   }
-  return { code: otherwise, message: `${what}: ${packCause(error).message}`, cause: packCause(error) }
+  const message = `${what}: ${packCause(error).message}${adviceFor(error)}`
+  return { code: otherwise, message, cause: packCause(error) }
 }
 
 export function unpackError({ code, message, cause }: PackedError): PortalError {

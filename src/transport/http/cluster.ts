@@ -91,7 +91,10 @@ export function isBroker({ secrets, certificates }: ResolvedCluster, request: Ht
   const shown = request.header(SECRET_HEADER)
   if (shown !== undefined) {
     if (secrets.length > 0 && isAmong(secrets, shown)) return true
-    throw new PortalError('UNAUTHENTICATED', 'The secret that was shown is not that of this cluster.')
+    throw new PortalError(
+      'UNAUTHENTICATED',
+      'The secret that was shown is not that of this broker: all brokers of a cluster need the same one.',
+    )
   }
   const { certificate } = request.peer
   return typeof certificate === 'string' && certificates.some((matches) => matches(certificate))

@@ -105,6 +105,8 @@ describe('three brokers', () => {
     const producer = new Producer(brokers.get('a')!)
     const sends = numbers(200).map((n) => producer.send('plain', n, { partition: n % 3 }))
     await sends[0]
+    const told: boolean[] = []
+    for (const broker of brokers.values()) broker.on('coordination', ({ reachable }) => told.push(reachable))
     for (const name of ['a', 'b', 'c']) {
       await tree.expire(stores.get(name)!)
       sends.push(...numbers(50).map((n) => producer.send('plain', 1_000 + n, { partition: n % 3 })))
@@ -120,6 +122,8 @@ describe('three brokers', () => {
       }
     }
     expect(read.size).toBe(350)
+    await cluster!.until(async () => expect(told).toHaveLength(6))
+    expect(told.filter((reachable) => reachable)).toHaveLength(3)
   })
 
   it('take in one that loses its first session before it has joined: a process that begins on a busy machine', async () => {
