@@ -13,8 +13,8 @@ import { pause, retryDelay, withTimeout } from './timing.js'
 /** What goes in one request at most. A document may be larger than the limit of characters: it then goes alone. */
 const MAX_DOCUMENTS = 500
 const MAX_CHARACTERS = 512 * 1024
-/** After so many failures in a row, about five seconds, what may pass by itself is told to a person. */
-const STALLED = 6
+/** After so many failures in a row, about 20 seconds, what may pass by itself is told to a person: one that died is no member any more by then. */
+const STALLED = 16
 
 export interface OutboxParts {
   readonly timers: Timers

@@ -13,6 +13,8 @@ const MAX_BYTES = 1 << 20
 /** How long to wait before asking again a leader that does not answer, or that does not lead (ms). */
 const RETRY = 50
 const LONGEST_RETRY = 1_000
+/** After so many failures in a row, about 20 seconds, a person is told: one that died is no member any more by then. */
+const STALLED = 24
 /** How soon a follower tries again that cannot read what its leader writes, or must not (ms). */
 const UNABLE = 30_000
 
@@ -21,6 +23,8 @@ export interface FetchLoopHost {
   readonly storage: Storage
   cluster(): string
   self(): Incarnation
+  /** Nothing could be fetched for a while, although the other lives. */
+  unreachable(error: PortalError): void
   /** What followers store cannot be trusted, or not read: they stop. */
   stopped(follower: Follower, error: PortalError): void
   /** A log is about to be replaced: it is not whole until `whole` says so. */
@@ -87,7 +91,8 @@ export class FetchLoop {
       } catch (error) {
         if (!isPortalError(error)) throw error
         if (error.code === 'ABORTED') continue
-        await this.#sleep(Math.min(LONGEST_RETRY, RETRY * 2 ** failures++))
+        if (++failures === STALLED) this.#host.unreachable(error)
+        await this.#sleep(Math.min(LONGEST_RETRY, RETRY * 2 ** (failures - 1)))
       }
     }
   }

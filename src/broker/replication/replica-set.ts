@@ -1,7 +1,7 @@
 import type { MemberDocument, ReplicaName } from '../../coordination/documents.js'
 import { isSameReplica } from '../../coordination/partition-change.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
-import type { PortalError } from '../../core/errors.js'
+import { PortalError } from '../../core/errors.js'
 import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
 import { logName } from '../hosting.js'
 import type { Topic } from '../topic.js'
@@ -214,6 +214,15 @@ export class ReplicaSet {
         storage,
         cluster: () => this.#host.cluster(),
         self: () => this.#host.incarnation(),
+        unreachable: (error) =>
+          partitions.emit(
+            'error',
+            new PortalError(
+              'DISCONNECTED',
+              `Nothing can be fetched from broker ${member.broker} at ${member.url}, which lives: ${error.message} What it leads is not replicated here until it can be reached. Look at the network between the two, at certificates and at --cluster-secret-file.`,
+              { cause: error },
+            ),
+          ),
         stopped: (follower, error) => {
           partitions.emit('error', error)
           // What is damaged is installed anew; anything else needs a person.

@@ -20,7 +20,13 @@ export const AUTH_FAILED = -115
 const REFUSALS: ReadonlyMap<number, readonly [code: ErrorCode, why: string]> = new Map([
   [BAD_ARGUMENTS, ['INVALID_ARGUMENT', 'it takes no such argument']],
   [NO_CHILDREN_FOR_EPHEMERALS, ['INVALID_ARGUMENT', 'the node above is ephemeral and has no children']],
-  [NO_AUTH, ['FORBIDDEN', "the node belongs to another user: give that user's name and password as `auth`"]],
+  [
+    NO_AUTH,
+    [
+      'FORBIDDEN',
+      "the node belongs to another user: give that user's name and password as `auth` (--zookeeper-auth-file)",
+    ],
+  ],
   [AUTH_FAILED, ['UNAUTHENTICATED', 'it refused the user: check `auth`']],
 ])
 

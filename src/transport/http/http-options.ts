@@ -106,7 +106,7 @@ export function refuseOpenPeers({ host, auth, cluster, insecure }: ResolvedHttpO
   const why =
     auth === undefined ? `at ${host} others can ask, too` : "'auth' would not hold for who passes for one"
   throw invalid(
-    `The brokers of a cluster must know each other: ${why}. Give cluster: { secret }, the same on all brokers.`,
+    `The brokers of a cluster must know each other: ${why}. Give cluster: { secret }, the same on all brokers (--cluster-secret-file).`,
   )
 }
 

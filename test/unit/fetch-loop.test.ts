@@ -1,0 +1,48 @@
+import { crc32 } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { FetchLoop } from '../../src/broker/replication/fetch-loop.js'
+import type { Follower } from '../../src/broker/replication/follower.js'
+import { PortalError } from '../../src/core/errors.js'
+import type { PeerService } from '../../src/protocol/peer-service.js'
+import { virtualRuntime } from '../../src/runtime/virtual.js'
+import { memoryStorage } from '../../src/storage/memory.js'
+
+test('a leader that lives and cannot be reached for long is told of, once each time', async () => {
+  const runtime = virtualRuntime()
+  const told: string[] = []
+  let asked = 0
+  let isCut = true
+  const peer = {
+    fetch: async () => {
+      asked++
+      if (isCut) throw new PortalError('DISCONNECTED', 'The broker at one cannot be reached: EHOSTUNREACH.')
+      return new Promise(() => {})
+    },
+  } as unknown as PeerService
+  const position = () => ({ topicId: 't', partition: 0 })
+  const follower = { topicId: 't', partition: 0, log: 't/0', epoch: 1, position } as unknown as Follower
+  const loop = new FetchLoop(
+    {
+      runtime,
+      storage: memoryStorage({ crc32 }),
+      cluster: () => 'c',
+      self: () => ({ broker: 'b', storage: 's', generation: 1 }),
+      unreachable: (error) => told.push(error.message),
+      stopped: (_, error) => told.push(error.message),
+      installing: () => {},
+      isDistrusted: () => false,
+      whole: () => {},
+    },
+    peer,
+  )
+  loop.add(follower)
+  await runtime.advance(10_000)
+  expect(asked).toBeGreaterThan(5)
+  expect(told).toEqual([])
+  await runtime.advance(60_000)
+  expect(told).toEqual(['The broker at one cannot be reached: EHOSTUNREACH.'])
+  isCut = false
+  await runtime.advance(2_000)
+  expect(told).toHaveLength(1)
+  void loop.stop()
+})
