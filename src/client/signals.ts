@@ -19,6 +19,8 @@ interface JoinedSignal {
  * ours live as long as the connection.
  */
 export function eitherSignal(one: AbortSignal, other: AbortSignal | undefined): JoinedSignal {
+  // Thousands of consumers sleep without one of their own.
+  if (other === undefined) return { signal: one, dispose() {} }
   const controller = new AbortController()
   const abort = (): void => controller.abort()
   const forget = [onAbort(one, abort), onAbort(other, abort)]

@@ -132,6 +132,14 @@ export class ByteWriter {
     return buffer
   }
 
+  /** The same without the copy, for what goes out at once: a view on a buffer that may be larger, and stays as long as the view. */
+  take(): Uint8Array {
+    const view = this.#buffer.subarray(0, this.#length)
+    this.#buffer = EMPTY
+    this.#length = 0
+    return view
+  }
+
   #smallVarint(value: number): void {
     const buffer = this.#buffer
     let at = this.#length

@@ -154,6 +154,18 @@ describe('ByteWriter and ByteReader', () => {
     expect([...copied]).toEqual([0, 0, 0, 2, 3])
   })
 
+  it('hands out a view instead of a copy, and begins anew', () => {
+    const writer = new ByteWriter(64)
+    writer.raw(Uint8Array.of(1, 2, 3))
+    const view = writer.take()
+    expect(view.buffer.byteLength).toBe(64)
+    expect(writer.length).toBe(0)
+    writer.raw(Uint8Array.of(4, 5, 6, 7))
+    expect([...view]).toEqual([1, 2, 3])
+    expect([...writer.take()]).toEqual([4, 5, 6, 7])
+    expect([...writer.finish()]).toEqual([])
+  })
+
   it('puts the length before a block, however wrong the estimate', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(20_000), (content, estimate) => {

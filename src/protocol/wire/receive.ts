@@ -60,7 +60,7 @@ export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Arr
       (batch) => writeBatch(writer, batch),
     )
   })
-  return writer.finish()
+  return writer.take()
 }
 
 /** The records are views on `bytes`. */

@@ -65,7 +65,7 @@ export function encodeSettleResponse({ lost }: SettleResponse): Uint8Array {
     () => 1,
     (ranges) => writeRanges(writer, ranges),
   )
-  return writer.finish()
+  return writer.take()
 }
 
 export function decodeSettleResponse(bytes: Uint8Array): SettleResponse {

@@ -86,9 +86,9 @@ class Admitted implements Admission {
 export function addressOf({ peer }: Pick<HttpRequest, 'peer'>): string {
   const { address } = peer
   if (address === undefined) return 'somebody'
+  if (!address.includes(':')) return address
   const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
   if (v4 !== undefined) return v4
-  if (!address.includes(':')) return address
   const [head = '', tail] = address.split('%', 1)[0]!.split('::')
   const groups = head === '' ? [] : head.split(':')
   const after = tail === undefined || tail === '' ? [] : tail.split(':')

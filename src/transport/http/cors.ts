@@ -102,10 +102,17 @@ function foreign(origin: string): HttpResponse {
  */
 export function guardHosts(handler: HttpHandler, hosts: readonly string[]): HttpHandler {
   const known = new Set(hosts.map((host) => host.toLowerCase()))
+  // Callers keep saying the same.
+  let last: string | undefined
   return (request) => {
-    const name = hostNameOf(request.header('host') ?? '')
+    const host = request.header('host') ?? ''
+    if (host === last) return handler(request)
+    const name = hostNameOf(host)
     const isLocal = name === '' || name === 'localhost' || name.endsWith('.localhost') || isIP(name) !== 0
-    if (isLocal || known.has(name)) return handler(request)
+    if (isLocal || known.has(name)) {
+      last = host
+      return handler(request)
+    }
     const error = new PortalError(
       'FORBIDDEN',
       `This broker does not know itself as ${name.slice(0, 100)}. Ask it as localhost, or give it a name with http({ advertise }).`,

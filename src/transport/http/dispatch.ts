@@ -3,7 +3,7 @@ import type { Logger } from '../../protocol/connection.js'
 import type { MetricFamily } from '../../protocol/metrics.js'
 import type { BrokerService } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
-import { type Admission, type Admit, OPEN } from './admission.js'
+import { type Admit, OPEN } from './admission.js'
 import { type HttpHandler, type HttpRequest, type HttpResponse, noContent } from './exchange.js'
 import { type AdmitPeer, isPeerPath } from './peer-admission.js'
 import { toProblem } from './problem.js'
@@ -52,7 +52,7 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
       if ('route' in found) seen.route = found.route.path
       const isOpen = 'route' in found && found.route.open
       // Those who may not come in do not hear what there is, and what is not there is counted, too.
-      if (!isOpen) admission = await letIn(request, options)
+      if (!isOpen) admission = peers?.admit(request) ?? (await options.admit?.(request)) ?? OPEN
       seen.principal = admission.principal
       request.onceOver?.(admission)
       if ('route' in found) {
@@ -66,10 +66,6 @@ export function createDispatcher(service: BrokerService, options: DispatchOption
     if (request.onceOver === undefined) admission.done()
     return watch.end(request, seen, answer)
   }
-}
-
-async function letIn(request: HttpRequest, { admit, peers }: DispatchOptions): Promise<Admission> {
-  return peers?.admit(request) ?? (await admit?.(request)) ?? OPEN
 }
 
 /** The route, or the answer that there is none. */

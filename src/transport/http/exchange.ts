@@ -30,7 +30,8 @@ export interface Peer {
 
 export interface HttpResponse {
   readonly status: number
-  readonly headers: Readonly<Record<string, string>>
+  /** This answer's own: whoever passes it on may add to them. */
+  readonly headers: Record<string, string>
   readonly body: Uint8Array | string | AsyncIterable<string> | AsyncIterable<Uint8Array> | undefined
   /** Takes back what the answer grants, for when the caller has gone without it. */
   readonly undo?: (() => void) | undefined

@@ -21,7 +21,8 @@ export async function writeAnswer(
     response.writeHead(status, headers).end()
   } else if (typeof body === 'string' || body instanceof Uint8Array) {
     // Without its length it would be cut into chunks, and be several pieces to write.
-    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
+    headers['content-length'] = String(Buffer.byteLength(body))
+    response.writeHead(status, headers).end(body)
     if (response.writableLength > 0) hurry(timeout)
   } else {
     response.writeHead(status, headers)

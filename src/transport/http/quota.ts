@@ -15,6 +15,8 @@ export class Quotas {
   readonly #limits: QuotaLimits
   /** Oldest use first. */
   readonly #shares = new Map<string, Share>()
+  /** The last of them: it need not move. */
+  #youngest: Share | undefined
 
   constructor(clock: Clock, limits: QuotaLimits) {
     this.#clock = clock
@@ -29,10 +31,12 @@ export class Quotas {
   }
 
   #find(caller: string): Share {
+    if (this.#youngest?.caller === caller) return this.#youngest
     const known = this.#shares.get(caller)
     if (known) this.#shares.delete(caller)
     const share = known ?? new Share(caller, this.#limits, this.#clock.monotonic())
     this.#shares.set(caller, share)
+    this.#youngest = share
     if (this.#shares.size > REMEMBERED) this.#forget()
     return share
   }
@@ -42,6 +46,7 @@ export class Quotas {
     for (const [caller, { bytes, uses }] of this.#shares) {
       if (bytes > 0 || uses > 0) continue
       this.#shares.delete(caller)
+      if (this.#youngest?.caller === caller) this.#youngest = undefined
       return
     }
   }

@@ -26,7 +26,7 @@ export class RequestWatch {
   #number = 0
   #underWay = 0
   /** By method, route and status: as many as there are routes and answers, whatever is asked for. */
-  readonly #counts = new Map<string, { readonly labels: Record<string, string>; count: number }>()
+  readonly #counts = new Map<string, Map<string, Map<number, Count>>>()
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime
@@ -48,7 +48,8 @@ export class RequestWatch {
     this.#underWay--
     this.#count(request.method, route, answer.status)
     if (began !== undefined) tell(request, seen, answer.status, this.#runtime.clock.monotonic() - began)
-    return { ...answer, headers: { ...answer.headers, 'x-request-id': id } }
+    answer.headers['x-request-id'] = id
+    return answer
   }
 
   families(): readonly MetricFamily[] {
@@ -57,7 +58,7 @@ export class RequestWatch {
         name: 'portal_mq_http_requests_total',
         help: 'Requests answered, by route and status.',
         type: 'counter',
-        samples: [...this.#counts.values()].map(({ labels, count }) => ({ labels, value: count })),
+        samples: [...this.#samples()],
       },
       {
         name: 'portal_mq_http_requests_under_way',
@@ -70,14 +71,28 @@ export class RequestWatch {
 
   #count(asked: string, route: string, status: number): void {
     const method = METHODS.has(asked) ? asked : 'other'
-    const key = `${method} ${status} ${route}`
-    let entry = this.#counts.get(key)
-    if (!entry) {
-      entry = { labels: { method, route: route === '' ? 'none' : route, status: String(status) }, count: 0 }
-      this.#counts.set(key, entry)
+    const count = this.#counts.get(route)?.get(method)?.get(status)
+    if (count !== undefined) {
+      count.value++
+      return
     }
-    entry.count++
+    const byMethod = this.#counts.get(route) ?? new Map<string, Map<number, Count>>()
+    const byStatus = byMethod.get(method) ?? new Map<number, Count>()
+    this.#counts.set(route, byMethod.set(method, byStatus.set(status, { value: 1 })))
   }
+
+  *#samples(): Iterable<MetricFamily['samples'][number]> {
+    for (const [route, byMethod] of this.#counts) {
+      for (const [method, byStatus] of byMethod) {
+        for (const [status, { value }] of byStatus)
+          yield { labels: { method, route: route === '' ? 'none' : route, status: String(status) }, value }
+      }
+    }
+  }
+}
+
+interface Count {
+  value: number
 }
 
 function tell(

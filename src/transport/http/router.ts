@@ -9,17 +9,22 @@ export interface Match {
 /** Finds routes by method and path: a tree of segments, so that the time does not grow with their number. */
 export class Router {
   readonly #root = new Node()
+  /** Where paths without parameters lead. */
+  readonly #fixed = new Map<string, Node>()
 
   constructor(routes: readonly Route[]) {
     for (const route of routes) {
       let node = this.#root
       for (const segment of segmentsOf(route.path)) node = node.child(segment)
       node.routes.set(route.method, route)
+      if (!route.path.includes('{')) this.#fixed.set(route.path, node)
     }
   }
 
   /** HEAD is answered as GET. Throws INVALID_ARGUMENT for a path that no name can be in. Undefined: there is nothing. */
   match(method: string, path: string): Match | { readonly allowed: readonly string[] } | undefined {
+    const fixed = this.#fixed.get(path)
+    if (fixed !== undefined) return fixed.answer(method, {})
     if (!path.startsWith('/')) return undefined
     const params: Record<string, string> = {}
     let node: Node | undefined = this.#root
@@ -29,9 +34,7 @@ export class Router {
       node = fixed ?? node.variable
       if (node === undefined) return undefined
     }
-    if (node.routes.size === 0) return undefined
-    const route = node.routes.get(method === 'HEAD' ? 'GET' : method)
-    return route === undefined ? { allowed: [...node.routes.keys()] } : { route, params }
+    return node.routes.size === 0 ? undefined : node.answer(method, params)
   }
 }
 
@@ -40,6 +43,11 @@ class Node {
   readonly fixed = new Map<string, Node>()
   variable: Node | undefined
   variableName = ''
+
+  answer(method: string, params: Match['params']): Match | { readonly allowed: readonly string[] } {
+    const route = this.routes.get(method === 'HEAD' ? 'GET' : method)
+    return route === undefined ? { allowed: [...this.routes.keys()] } : { route, params }
+  }
 
   child(segment: string): Node {
     if (segment.startsWith('{')) {

@@ -45,7 +45,7 @@ export function metaRoutes(served: readonly Route[], basePath = ''): readonly Ro
       answers: { 200: { description: 'The page.', content: { [HTML_TYPE]: { type: 'string' } } } },
       async handle() {
         page ??= docsPage(describe())
-        return { status: 200, headers: PAGE_HEADERS, body: page }
+        return { status: 200, headers: { ...PAGE_HEADERS }, body: page }
       },
     },
     {

@@ -71,20 +71,19 @@ export const publishRoutes: readonly Route[] = [
     answers: { 200: { description: 'An outcome for each batch.', content: { [WIRE_TYPE]: undefined } } },
     async handle(context) {
       const { acks, batches } = decodeProduceRequest(await context.bytes())
-      const unpacked = (await unpack(batches, context.maxBodyBytes)).map(ownBytes)
-      return binary(
-        WIRE_TYPE,
-        encodeProduceResponse(await context.service.produce({ acks, batches: unpacked }, context.call)),
-      )
+      const isPacked = batches.some(({ packing }) => packing !== 0)
+      const unpacked = isPacked ? await unpack(batches, context.maxBodyBytes) : batches
+      const request = { acks, batches: unpacked.map(ownBytes) }
+      return binary(WIRE_TYPE, encodeProduceResponse(await context.service.produce(request, context.call)))
     },
   },
 ]
 
 /** A small part of a large body would keep all of it in memory for as long as the broker keeps the part. */
 function ownBytes(batch: ProduceBatch): ProduceBatch {
-  const { records } = batch
+  const { topicId, partition, records } = batch
   const isMost = records.byteLength * 2 >= records.buffer.byteLength
-  return isMost ? batch : { ...batch, records: new Uint8Array(records) }
+  return { topicId, partition, records: isMost ? records : new Uint8Array(records) }
 }
 
 async function publish(context: Context): Promise<HttpResponse> {
