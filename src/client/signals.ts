@@ -23,10 +23,14 @@ export function eitherSignal(one: AbortSignal, other: AbortSignal | undefined): 
   if (other === undefined) return { signal: one, dispose() {} }
   const controller = new AbortController()
   const abort = (): void => controller.abort()
-  const forget = [onAbort(one, abort), onAbort(other, abort)]
+  const forgetOne = onAbort(one, abort)
+  const forgetOther = onAbort(other, abort)
   return {
     signal: controller.signal,
-    dispose: () => forget.forEach((each) => each()),
+    dispose() {
+      forgetOne()
+      forgetOther()
+    },
   }
 }
 

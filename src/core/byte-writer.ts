@@ -124,12 +124,10 @@ export class ByteWriter {
    * a copy, unless the capacity was exactly right.
    */
   finish(): Uint8Array {
-    const buffer = this.#buffer
-    const length = this.#length
+    if (this.#length === this.#buffer.length) return this.take()
+    const copy = this.#buffer.slice(0, this.#length)
     this.#length = 0
-    if (length < buffer.length) return buffer.slice(0, length)
-    this.#buffer = EMPTY
-    return buffer
+    return copy
   }
 
   /** The same without the copy, for what goes out at once: a view on a buffer that may be larger, and stays as long as the view. */

@@ -47,7 +47,7 @@ function leader() {
     committer: new Committer(storage, runtime.timers, () => {}),
     cache: new BatchCache(1_000),
     refusal: () => undefined,
-    damaged: () => {},
+    damaged: (_, error) => error,
     emit: () => {},
   }
   const topic = { id: 't', name: 'orders', dispatchers: new Map() } as unknown as TopicView

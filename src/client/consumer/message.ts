@@ -169,9 +169,7 @@ export class Message<T = unknown> {
     if (isGone(current)) return this.#settled ?? refused(leaseLost(lease, this.offset))
     const first = current === State.acked ? 'acked' : current === State.nacked ? 'nacked' : 'rejected'
     return refused(
-      invalid(
-        `Message ${nameOf(lease, this.offset)} is ${first} already, and stays so: ${outcome} came too late.`,
-      ),
+      invalid(`Message ${nameOf(lease, this.offset)} is ${first} already: ${outcome} came too late.`),
     )
   }
 
