@@ -27,6 +27,8 @@ export interface Estate {
   offsetsOf(topic: Topic, at: Position): Promise<number[]>
   /** Makes sure that what this broker knows of a topic's groups is not older than this call. */
   syncGroups(topic: Topic): Promise<void>
+  /** The same of one group: a look at its document alone. */
+  syncGroup(topic: Topic, group: string): Promise<void>
 }
 
 /** Of a broker that is alone: it leads everything. */
@@ -79,4 +81,6 @@ export class AloneEstate implements Estate {
   }
 
   async syncGroups(): Promise<void> {}
+
+  async syncGroup(): Promise<void> {}
 }

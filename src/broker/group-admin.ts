@@ -38,7 +38,7 @@ export class GroupAdmin {
   async joinGroup(request: JoinGroupRequest): Promise<JoinedGroup> {
     checkGroupName(request.group)
     const topic = this.#topics.get(request.topic)
-    await this.#host.estate.syncGroups(topic)
+    await this.#host.estate.syncGroup(topic, request.group)
     return this.#join(topic, request)
   }
 
@@ -151,7 +151,7 @@ export class GroupAdmin {
   }> {
     checkGroupName(request.group)
     const topic = this.#topics.get(request.topic)
-    await this.#host.estate.syncGroups(topic)
+    await this.#host.estate.syncGroup(topic, request.group)
     const document = topic.groups.get(request.group)
     if (!document) throw groupMissing(request.topic, request.group)
     return { topic, document }

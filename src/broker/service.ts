@@ -41,7 +41,7 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
     const topic = hosting.findById(request.topicId)
     // Another broker may have made or moved the group just now.
     if (topic.dispatchers.get(request.group)?.generation !== request.generation)
-      await estate.syncGroups(topic)
+      await estate.syncGroup(topic, request.group)
     return receive(topic, request, call, runtime, local)
   }
   const streams = new ReceiveStreams(runtime)

@@ -92,6 +92,10 @@ export class ClusterEstate implements Estate {
     return this.#parts.groups.sync(topic)
   }
 
+  syncGroup(topic: Topic, group: string): Promise<void> {
+    return this.#parts.groups.syncOne(topic, group)
+  }
+
   async #untilShown(topic: Topic, test: (document: TopicDocument) => boolean): Promise<void> {
     const { hosting } = this.#parts
     await this.#until(`the change of topic ${topic.name} to be shown`, (again) => {

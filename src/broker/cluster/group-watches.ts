@@ -65,6 +65,15 @@ export class GroupWatches {
     await this.#takeAll(topic, groups)
   }
 
+  /** The same of one group: what the others do is no matter of whoever joins it. */
+  async syncOne(topic: Topic, name: string): Promise<void> {
+    const session = this.#parts.session()
+    if (!session || session.isLost) return
+    const group = await session.metadata.readGroup(topic.id, name)
+    if (group) await this.#take(topic, group)
+    else if (topic.groups.has(name)) await this.#parts.hosting.endGroup(topic, name)
+  }
+
   /** A new session: its watches are to be set again. */
   reopen(): void {
     const topics = [...this.#folders.keys()]
