@@ -11,7 +11,8 @@ import type { CallOptions } from './service.js'
 export interface PeerService {
   /**
    * A follower asks a leader for what comes after its logs' ends, for all partitions that it follows there. Waits until there is
-   * something, or until the end of `wait`. Results are per partition, and only of those with something to say.
+   * something, or until the end of `wait`. Results are per partition, and only of those with something to say. Within a session a request
+   * names only what is other than the leader knows, and asks for all.
    */
   fetch(request: FetchRequest, call?: CallOptions): Promise<FetchResponse>
 
@@ -66,7 +67,26 @@ export interface FetchRequest extends PeerRequest {
   readonly maxBytes: number
   /** The follower's wall clock (ms since the Unix epoch): safe time is the slowest clock in sync. */
   readonly now: number
+  /** Without a session: all that the follower follows there. */
   readonly partitions: readonly FetchPosition[]
+  /** Undefined: the request stands for itself. */
+  readonly session?: FetchSession | undefined
+}
+
+/**
+ * Fetches of one follower at one leader that rest on each other (as in Kafka's KIP-227): the leader keeps the positions that it was told. A request
+ * says all that has changed since the last one that was answered, so that those between may be lost, doubled, or come late.
+ */
+export interface FetchSession {
+  /** Chosen by the follower by chance, below 2^48, for each session anew: a leader that was started again does not know it. */
+  readonly id: number
+  /**
+   * 0: the session begins, `partitions` are all that is asked for. It rises with each request: one that is lower than the leader has seen comes
+   * late, and is not served.
+   */
+  readonly number: number
+  /** Partitions that are not asked for any more. */
+  readonly forgotten: readonly PartitionName[]
 }
 
 export interface FetchPosition {
@@ -89,6 +109,8 @@ export interface FetchPosition {
 
 export interface FetchResponse {
   readonly results: readonly FetchResult[]
+  /** The session that the leader keeps. Undefined: it keeps none, or knows no such one; another must begin. */
+  readonly session?: number | undefined
 }
 
 export interface PartitionName {

@@ -48,6 +48,8 @@ export class ClusterBroker {
   #disk!: Disk
   #watcher!: ReturnType<ClusterAudit['watch']>
   #databases = 0
+  /** By broker: the epochs in which this one asks it for entries. */
+  readonly #epochs = new Map<string, Map<string, number>>()
   #life: Life | undefined
   #broker: Broker | undefined
   #cutOff: () => void = () => {}
@@ -198,9 +200,13 @@ export class ClusterBroker {
   }
 
   readonly #watched: PeerWatched = (broker, request, answer) => {
-    const epochs = new Map(
-      request.partitions.map(({ topicId, partition, epoch }) => [`${topicId}/${partition}`, epoch]),
-    )
+    const { session } = request
+    // Within a session what was said before holds on.
+    const before = session && session.number > 0 ? this.#epochs.get(broker) : undefined
+    const epochs = before ?? new Map<string, number>()
+    for (const { topicId, partition, epoch } of request.partitions)
+      epochs.set(`${topicId}/${partition}`, epoch)
+    this.#epochs.set(broker, epochs)
     this.#parts.audit.fetched(broker, epochs, answer)
   }
 

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
-import { FetchServer, type ServedPartition } from '../../src/broker/replication/fetch-server.js'
+import { FetchServer } from '../../src/broker/replication/fetch-server.js'
+import type { ServedPartition } from '../../src/broker/replication/leader-session.js'
 import { ENTRY_VERSION, type StoredEntry } from '../../src/core/entry.js'
 import { encodeBody } from '../../src/core/entry-codec.js'
 import type { FetchPosition } from '../../src/protocol/peer-service.js'
@@ -36,7 +37,7 @@ function led(state: { entries: StoredEntry[]; highWatermark: number }) {
     },
   }
   const served = { log: 't/0', epoch: 1, leading } as unknown as ServedPartition
-  const server = new FetchServer({ runtime, storage: memoryStorage({ crc32 }), find: () => served })
+  const server = new FetchServer({ runtime, storage: memoryStorage({ crc32 }), lagTime: 10_000, find: () => served })
   const fetch = () =>
     server.fetch({
       cluster: 'c',

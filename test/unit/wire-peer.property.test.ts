@@ -66,6 +66,9 @@ const forms = [
           maxBytes: bytesAsked,
           now: number,
           partitions: fc.array(position, { maxLength: 9 }),
+          session: fc.option(fc.record({ id: number, number, forgotten: fc.array(name, { maxLength: 5 }) }), {
+            nil: undefined,
+          }),
         }),
       )
       .map(([from, rest]) => ({ ...from, ...rest })),
@@ -76,8 +79,11 @@ const forms = [
   {
     name: 'a fetch answer',
     values: fc
-      .array(fc.tuple(name, outcome), { maxLength: 6 })
-      .map((results) => ({ results: results.map(([where, what]) => ({ ...where, ...what })) })),
+      .tuple(fc.array(fc.tuple(name, outcome), { maxLength: 6 }), fc.option(number, { nil: undefined }))
+      .map(([results, session]) => ({
+        results: results.map(([where, what]) => ({ ...where, ...what })),
+        session,
+      })),
     encode: fetch.encodeAnswer,
     decode: fetch.decodeAnswer,
     reference: reference.fetchResponse,
@@ -212,6 +218,21 @@ describe.each(forms.map((form) => [form.name, form] as const))('%s between broke
 })
 
 describe('messages between brokers', () => {
+  it('of builds before sessions say of none', () => {
+    const { session: _, ...request } = fetchRequest
+    const asked = fetch.encodeRequest(request)
+    const answer = fetch.encodeAnswer({ results: [] })
+    // They end before the field, and their heads, whose length stands behind the version, are a byte shorter.
+    expect([asked.at(-1), answer.at(-1)]).toEqual([0, 0])
+    const cut = (bytes: Uint8Array, end: number) => {
+      const before = bytes.slice(0, -1)
+      before[end]!--
+      return before
+    }
+    expect(fetch.decodeRequest(cut(asked, 1))).toEqual(request)
+    expect(fetch.decodeAnswer(cut(answer, 1))).toEqual({ results: [] })
+  })
+
   it('take some ten bytes for a position, and are not copied again for their entries', () => {
     const partitions = Array.from(
       { length: 10_000 },

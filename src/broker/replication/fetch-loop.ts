@@ -1,13 +1,16 @@
 import { isPortalError, type PortalError } from '../../core/errors.js'
 import type { FetchPosition, FetchResult, Incarnation, PeerService } from '../../protocol/peer-service.js'
-import type { Runtime } from '../../runtime/runtime.js'
+import type { Runtime, Timer } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage } from '../../storage/storage.js'
 import type { Follower } from './follower.js'
+import { FollowerSession } from './follower-session.js'
 import { installSnapshot, trustLog } from './install.js'
 
-/** Milliseconds that a fetch waits for something new: a follower that is silent for much longer is away. */
-const WAIT = 500
+/** Milliseconds that a fetch waits for something new, at most: a follower that is silent for much longer is away. */
+const WAIT = 2_000
+/** How long a request under way goes on when there is more to ask for: what comes in a row goes together (ms). */
+const GATHER = 5
 /** Bytes of one answer. */
 const MAX_BYTES = 1 << 20
 /** How long to wait before asking again a leader that does not answer, or that does not lead (ms). */
@@ -21,6 +24,8 @@ const UNABLE = 30_000
 export interface FetchLoopHost {
   readonly runtime: Runtime
   readonly storage: Storage
+  /** Milliseconds that a follower may be silent and be in sync. */
+  readonly lagTime: number
   cluster(): string
   self(): Incarnation
   /** Nothing could be fetched for a while, although the other lives. */
@@ -38,27 +43,25 @@ export class FetchLoop {
   readonly #host: FetchLoopHost
   readonly #peer: PeerService
   readonly #followers = new Set<Follower>()
-  /** Followers whose leader said no, until when (monotonic ms). */
+  /** Those that are not asked for: their leader said no, or they are busy. Until when (monotonic ms). */
   readonly #resting = new Map<Follower, number>()
+  readonly #session: FollowerSession
   readonly #end = new AbortController()
   #request: AbortController | undefined
+  #gathering: Timer | undefined
   #wake: () => void = () => {}
   #running: Promise<void> | undefined
 
   constructor(host: FetchLoopHost, peer: PeerService) {
     this.#host = host
     this.#peer = peer
-  }
-
-  get isIdle(): boolean {
-    return this.#followers.size === 0
+    this.#session = new FollowerSession(host.runtime.random)
   }
 
   add(follower: Follower): void {
     if (this.#followers.has(follower)) return
     this.#followers.add(follower)
-    // The one under way does not name it.
-    this.#request?.abort()
+    this.#include(follower)
     this.#wake()
     this.#running ??= this.#run()
   }
@@ -66,6 +69,7 @@ export class FetchLoop {
   delete(follower: Follower): void {
     this.#followers.delete(follower)
     this.#resting.delete(follower)
+    this.#session.exclude(follower)
   }
 
   async stop(): Promise<void> {
@@ -73,20 +77,19 @@ export class FetchLoop {
     this.#request?.abort()
     this.#wake()
     await this.#running
+    this.#gathering?.cancel()
   }
 
   async #run(): Promise<void> {
-    const { clock } = this.#host.runtime
     let failures = 0
     while (!this.#end.signal.aborted) {
-      const now = clock.monotonic()
-      const asking = [...this.#followers].filter((follower) => this.#mayAsk(follower, now))
-      if (asking.length === 0) {
-        await this.#sleep(this.#followers.size === 0 ? Number.POSITIVE_INFINITY : RETRY)
+      const rested = this.#awaken()
+      if (this.#session.isEmpty) {
+        await this.#sleep(rested)
         continue
       }
       try {
-        await this.#fetch(asking)
+        if (!(await this.#fetch(rested))) await this.#sleep(RETRY)
         failures = 0
       } catch (error) {
         if (!isPortalError(error)) throw error
@@ -97,41 +100,70 @@ export class FetchLoop {
     }
   }
 
-  #mayAsk(follower: Follower, now: number): boolean {
-    if (follower.closed || follower.isBusy) return false
-    const until = this.#resting.get(follower)
-    if (until !== undefined && until > now) return false
-    this.#resting.delete(follower)
-    return true
+  /** Asks again for those that have rested; returns how long the next one still rests (ms). */
+  #awaken(): number {
+    const now = this.#host.runtime.clock.monotonic()
+    let soonest = Number.POSITIVE_INFINITY
+    for (const [follower, until] of this.#resting) {
+      if (until > now) soonest = Math.min(soonest, until - now)
+      else if (follower.isBusy) soonest = Math.min(soonest, RETRY)
+      else {
+        this.#resting.delete(follower)
+        this.#session.include(follower)
+      }
+    }
+    return soonest
   }
 
-  async #fetch(asking: readonly Follower[]): Promise<void> {
-    const { runtime } = this.#host
-    const request = new AbortController()
-    this.#request = request
-    const byName = new Map(asking.map((follower) => [nameOf(follower), follower]))
-    const positions = new Map(asking.map((follower) => [follower, follower.position()]))
-    const { results } = await this.#peer.fetch(
-      {
-        cluster: this.#host.cluster(),
-        from: this.#host.self(),
-        // Who rests or is busy is asked for again soon.
-        wait: asking.length < this.#followers.size ? RETRY : WAIT,
-        maxBytes: MAX_BYTES,
-        now: Math.floor(runtime.clock.now()),
-        partitions: [...positions.values()],
-      },
-      { signal: request.signal },
-    )
-    await Promise.all(
-      results.map(async (result) => {
-        const follower = byName.get(nameOf(result))
-        const asked = follower && positions.get(follower)
-        // What an earlier leader said counts no more.
-        if (!asked || follower.epoch !== asked.epoch || !this.#followers.has(follower)) return
-        await this.#take(follower, asked, result)
-      }),
-    )
+  /** Asks for it from now on; for one that is busy, once it knows where it stands. */
+  #include(follower: Follower): void {
+    if (follower.isBusy) this.#rest(follower, 0)
+    else this.#session.include(follower)
+    this.#gather()
+  }
+
+  /** The request under way does not name what is to be asked for now: it ends soon. */
+  #gather(): void {
+    if (this.#request === undefined) return
+    this.#gathering ??= this.#host.runtime.timers.setTimeout(() => {
+      this.#gathering = undefined
+      this.#request?.abort()
+    }, GATHER)
+  }
+
+  /** Returns false if the leader does not know the session any more. `rested`: how soon there is more to ask for (ms). */
+  async #fetch(rested: number): Promise<boolean> {
+    const { runtime, lagTime } = this.#host
+    const asked = this.#session.request()
+    this.#request = new AbortController()
+    try {
+      const { results, session } = await this.#peer.fetch(
+        {
+          cluster: this.#host.cluster(),
+          from: this.#host.self(),
+          wait: Math.min(WAIT, lagTime / 4, Math.max(RETRY, rested)),
+          maxBytes: MAX_BYTES,
+          now: Math.floor(runtime.clock.now()),
+          ...asked,
+        },
+        { signal: this.#request.signal },
+      )
+      const isKnown = this.#session.answered(session)
+      // Those that come while the answer is taken in are named by the next request.
+      this.#request = undefined
+      await Promise.all(
+        results.map(async (result) => {
+          const found = this.#session.find(result)
+          // What comes when this has been stopped is for nobody: another loop may ask for its followers by now.
+          if (found && !this.#end.signal.aborted) await this.#take(found.follower, found.asked, result)
+        }),
+      )
+      return isKnown
+    } finally {
+      this.#request = undefined
+      this.#gathering?.cancel()
+      this.#gathering = undefined
+    }
   }
 
   async #take(follower: Follower, asked: FetchPosition, result: FetchResult): Promise<void> {
@@ -139,8 +171,9 @@ export class FetchLoop {
       return this.#rest(follower, 2 * RETRY)
     }
     try {
-      if (result.type !== 'behind') await this.#takeEntries(follower, asked, result)
-      else if (!follower.isBusy && follower.isAt(asked)) void this.#install(follower)
+      if (result.type === 'behind' && follower.isAt(asked)) void this.#install(follower)
+      else if (result.type !== 'behind') await this.#takeEntries(follower, asked, result)
+      this.#session.moved(follower)
     } catch (error) {
       if (follower.closed) return
       if (!isPortalError(error)) throw error
@@ -151,6 +184,8 @@ export class FetchLoop {
   }
 
   #rest(follower: Follower, delay: number): void {
+    if (!this.#followers.has(follower)) return
+    this.#session.exclude(follower)
     this.#resting.set(follower, this.#host.runtime.clock.monotonic() + delay)
   }
 
@@ -168,6 +203,7 @@ export class FetchLoop {
   async #install(follower: Follower): Promise<void> {
     const { storage, runtime } = this.#host
     const { topicId, partition, epoch, log } = follower
+    this.#rest(follower, 0)
     try {
       const request = { cluster: this.#host.cluster(), from: this.#host.self(), topicId, partition, epoch }
       await follower.reinstall(({ cleared, signal }) =>
@@ -200,8 +236,4 @@ export class FetchLoop {
       return () => {}
     })
   }
-}
-
-function nameOf({ topicId, partition }: { readonly topicId: string; readonly partition: number }): string {
-  return `${topicId}/${partition}`
 }

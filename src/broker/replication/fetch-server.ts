@@ -6,6 +6,7 @@ import type {
   FetchRequest,
   FetchResponse,
   FetchResult,
+  FetchSession,
   PartitionName,
   SnapshotRequest,
   SnapshotSlice,
@@ -14,7 +15,7 @@ import type { CallOptions } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage, StoredSnapshot } from '../../storage/storage.js'
-import type { Leading } from './leading.js'
+import { type FindServed, LeaderSession, type ServedPartition } from './leader-session.js'
 
 /** The most that one partition gets of an answer, in bytes, so that others have their turn. */
 const PARTITION_BYTES = 256 << 10
@@ -22,50 +23,42 @@ const PARTITION_BYTES = 256 << 10
 const NEWS_DELAY = 50
 /** How long a snapshot that is read in slices is kept after the last (ms). */
 const SNAPSHOT_KEPT = 10_000
-
-/** A partition that this broker leads, for its followers. */
-export interface ServedPartition {
-  readonly log: string
-  readonly epoch: number
-  readonly leading: Leading
-}
+/** How long a session is kept in which nobody asks (ms). */
+const SESSION_KEPT = 60_000
+/** How often all partitions of a session are looked at, those with nothing new too (ms), at most. */
+const LOOK = 500
 
 export interface FetchServerHost {
   readonly runtime: Runtime
   readonly storage: Storage
+  /** Milliseconds that a follower may be silent and be in sync. */
+  readonly lagTime: number
   /** Undefined: it is not led here. */
-  find(topicId: string, partition: number): ServedPartition | undefined
+  readonly find: FindServed
 }
 
 /** Serves followers: entries as they come, and snapshots to those that are far behind. */
 export class FetchServer {
   readonly #host: FetchServerHost
   readonly #snapshots = new Map<string, { readonly snapshot: StoredSnapshot; until: number }>()
-  /** Another partition is first each time. */
-  #turn = 0
+  /** By follower: each has one. */
+  readonly #sessions = new Map<string, LeaderSession>()
 
   constructor(host: FetchServerHost) {
     this.#host = host
   }
 
   async fetch(request: FetchRequest, call: CallOptions = {}): Promise<FetchResponse> {
-    const { clock, timers } = this.#host.runtime
-    const began = clock.monotonic()
-    for (;;) {
-      // Armed first, then looked at: what comes in between is not missed.
-      const { woken, forget } = this.#arm(request.partitions)
-      const results = await this.#collect(request)
-      const patience = results.length > 0 ? Math.min(NEWS_DELAY, request.wait) : request.wait
-      const left = began + patience - clock.monotonic()
-      if (left <= 0 || results.some(cannotWait)) {
-        forget()
-        return { results }
-      }
-      const ends = { timeout: left, signal: call.signal }
-      await sleepUntil<true>(timers, 'fetch', ends, (resolve) => {
-        void woken.then(() => resolve(true))
-        return forget
-      })
+    if (request.session !== undefined) {
+      const session = this.#sessionOf(request, request.session)
+      if (session === undefined) return { results: [] }
+      return { results: await this.#serve(session, request, call), session: session.id }
+    }
+    const alone = new LeaderSession(this.#host.find, 0, request.from.generation)
+    try {
+      return { results: await this.#serve(alone, request, call) }
+    } finally {
+      alone.close()
     }
   }
 
@@ -95,15 +88,65 @@ export class FetchServer {
     return { entries }
   }
 
-  async #collect(request: FetchRequest): Promise<FetchResult[]> {
+  /** The session of a request, made if it is to be; undefined: it is not known here. */
+  #sessionOf({ from }: FetchRequest, { id, number }: FetchSession): LeaderSession | undefined {
+    const follower = `${from.broker}/${from.storage}`
+    const known = this.#sessions.get(follower)
+    if (known?.id === id && known.generation === from.generation) return known
+    if (number > 0) return undefined
+    known?.close()
+    this.#forgetSilent()
+    const session = new LeaderSession(this.#host.find, id, from.generation)
+    this.#sessions.set(follower, session)
+    return session
+  }
+
+  #forgetSilent(): void {
+    const silent = this.#host.runtime.clock.monotonic() - SESSION_KEPT
+    for (const [follower, session] of this.#sessions) {
+      if (session.askedAt > silent) continue
+      session.close()
+      this.#sessions.delete(follower)
+    }
+  }
+
+  /** Answers as soon as there is something, and at once when a session begins: whoever asks knows then that it is kept. */
+  async #serve(session: LeaderSession, request: FetchRequest, call: CallOptions): Promise<FetchResult[]> {
+    const { runtime, lagTime } = this.#host
+    const { clock, timers } = runtime
+    const now = clock.monotonic()
+    if (!session.take(request)) return []
+    session.askedAt = now
+    if (now - session.lookedAt >= Math.min(LOOK, lagTime / 4)) {
+      session.lookedAt = now
+      session.makeAllDue()
+    }
+    const wait = request.session?.number === 0 ? 0 : Math.min(request.wait, lagTime / 4)
+    while (session.isCurrent(request)) {
+      const { rings } = session
+      const results = await this.#collect(session, request)
+      const patience = results.length > 0 ? Math.min(NEWS_DELAY, wait) : wait
+      const left = now + patience - clock.monotonic()
+      if (left <= 0 || results.some(cannotWait)) return results
+      await sleepUntil<true>(timers, 'fetch', { timeout: left, signal: call.signal }, (resolve) => {
+        // What was appended while the others were looked at is not missed.
+        if (session.rings !== rings) resolve(true)
+        return session.onceRung(() => resolve(true))
+      })
+    }
+    return []
+  }
+
+  /** Those that are left over are the first next time. */
+  async #collect(session: LeaderSession, request: FetchRequest): Promise<FetchResult[]> {
     const results: FetchResult[] = []
-    const { partitions } = request
     let left = request.maxBytes
-    const first = this.#turn++ % Math.max(1, partitions.length)
-    for (let i = 0; i < partitions.length && left > 0; i++) {
-      const position = partitions[(first + i) % partitions.length]!
-      const result = await this.#answer(request, position, Math.min(left, PARTITION_BYTES))
+    for (const asked of session.due) {
+      if (left <= 0 || !session.isCurrent(request)) break
+      session.begin(asked)
+      const result = await this.#answer(request, asked.position, Math.min(left, PARTITION_BYTES))
       if (result === undefined) continue
+      session.found(asked)
       results.push(result)
       if (result.type === 'entries') for (const { payload } of result.entries) left -= payload.length
     }
@@ -132,22 +175,6 @@ export class FetchServer {
     if (led?.epoch === epoch) return led
     const what = led ? `in epoch ${led.epoch}, not ${epoch}` : 'no more, or not yet'
     throw new PortalError('NOT_LEADER', `Partition ${topicId}/${partition} is led here ${what}.`)
-  }
-
-  #arm(partitions: readonly FetchPosition[]): { readonly woken: Promise<void>; readonly forget: () => void } {
-    const forgets: (() => void)[] = []
-    const woken = new Promise<void>((resolve) => {
-      for (const { topicId, partition } of partitions) {
-        const led = this.#host.find(topicId, partition)
-        if (led) forgets.push(led.leading.onceAppended(resolve))
-      }
-    })
-    return {
-      woken,
-      forget: () => {
-        for (const forget of forgets) forget()
-      },
-    }
   }
 
   async #snapshot(log: string, index: number | undefined): Promise<StoredSnapshot> {

@@ -7,9 +7,10 @@ import { logName } from '../hosting.js'
 import type { Topic } from '../topic.js'
 import { Barrier } from './barrier.js'
 import { FetchLoop } from './fetch-loop.js'
-import { FetchServer, type ServedPartition } from './fetch-server.js'
+import { FetchServer } from './fetch-server.js'
 import type { Follower } from './follower.js'
 import { forgetLog, unfinishedInstalls } from './install.js'
+import type { ServedPartition } from './leader-session.js'
 import { notLed, Replica, type ReplicaHost } from './replica.js'
 
 export interface ReplicaSetHost
@@ -58,6 +59,7 @@ export class ReplicaSet {
     this.server = new FetchServer({
       runtime: host.runtime,
       storage: host.storage,
+      lagTime: host.lagTime,
       find: (topicId, partition) => this.#find(topicId, partition),
     })
     this.#replicaHost = Object.assign(Object.create(host) as ReplicaSetHost, {
@@ -212,6 +214,7 @@ export class ReplicaSet {
       {
         runtime,
         storage,
+        lagTime: this.#host.lagTime,
         cluster: () => this.#host.cluster(),
         self: () => this.#host.incarnation(),
         unreachable: (error) =>

@@ -10,9 +10,9 @@ import type { Hosting } from '../hosting.js'
 import { Partition } from '../partition.js'
 import type { Topic } from '../topic.js'
 import type { Barrier } from './barrier.js'
-import type { ServedPartition } from './fetch-server.js'
 import { Follower } from './follower.js'
 import { distrustLog, forgetLog } from './install.js'
+import type { ServedPartition } from './leader-session.js'
 import { Leading, type LeadingHost } from './leading.js'
 
 /** How long to wait before trying again what failed (ms). */

@@ -6,6 +6,7 @@ import type {
   FetchRequest,
   FetchResponse,
   FetchResult,
+  FetchSession,
   PartitionName,
 } from '../peer-service.js'
 import {
@@ -18,7 +19,7 @@ import {
   writePartitions,
   writeSender,
 } from './peer-message.js'
-import { readError, readList, writeError, writeList } from './wire.js'
+import { readError, readList, readOptional, writeError, writeList, writeOptional } from './wire.js'
 
 /** Payloads of one answer, whatever is asked for; an entry that is larger goes alone. */
 export const MOST_BYTES = 16 << 20
@@ -50,9 +51,29 @@ export function encodeFetchRequest(request: FetchRequest): Uint8Array {
           writer.varint(position.round ?? 0)
         },
       )
+      writeSession(writer, request.session)
     },
-    128 + request.partitions.length * (POSITION_BYTES + 4),
+    128 + (request.partitions.length + (request.session?.forgotten.length ?? 0)) * (POSITION_BYTES + 4),
   )
+}
+
+function writeSession(writer: ByteWriter, session: FetchSession | undefined): void {
+  writeOptional(writer, session?.id)
+  if (session === undefined) return
+  writer.varint(session.number)
+  writePartitions(
+    writer,
+    session.forgotten,
+    () => 0,
+    () => {},
+  )
+}
+
+/** Builds before sessions end their messages here. */
+function readSession(bytes: Uint8Array, head: ByteReader): FetchSession | undefined {
+  const id = head.remaining > 0 ? readOptional(head) : undefined
+  if (id === undefined) return undefined
+  return { id, number: head.varint(), forgotten: readPartitions(bytes, head, (_, name) => name) }
 }
 
 export function decodeFetchRequest(message: Uint8Array): FetchRequest {
@@ -63,6 +84,7 @@ export function decodeFetchRequest(message: Uint8Array): FetchRequest {
     maxBytes: Math.min(head.varint(), MOST_BYTES),
     now: head.varint(),
     partitions: readPartitions(bytes, head, readPosition),
+    session: readSession(bytes, head),
   }
 }
 
@@ -77,10 +99,12 @@ function readPosition(block: ByteReader, name: PartitionName): FetchPosition {
   return { ...name, epoch, next, lastEpoch, highWatermark, round }
 }
 
-export function encodeFetchResponse({ results }: FetchResponse): Uint8Array {
+export function encodeFetchResponse({ results, session }: FetchResponse): Uint8Array {
   return encodePeerMessage(
-    (writer, attach) =>
-      writePartitions(writer, results, sizeOf, (result) => writeResult(writer, attach, result)),
+    (writer, attach) => {
+      writePartitions(writer, results, sizeOf, (result) => writeResult(writer, attach, result))
+      writeOptional(writer, session)
+    },
     64 + results.reduce((sum, result) => sum + sizeOf(result) + 4, 0),
   )
 }
@@ -98,7 +122,7 @@ export function decodeFetchResponse(message: Uint8Array): FetchResponse {
       throw error
     }
   })
-  return { results }
+  return { results, session: head.remaining > 0 ? readOptional(head) : undefined }
 }
 
 function writeResult(writer: ByteWriter, attach: (payload: Uint8Array) => void, result: FetchResult): void {

@@ -96,6 +96,15 @@ export const peerSamples: readonly PeerSample[] = [
     answer: { results: [] },
   },
   {
+    method: 'fetch',
+    what: 'in a session',
+    request: {
+      ...fetchRequest,
+      session: { id: 2 ** 47, number: 12, forgotten: [name, { topicId: 'another', partition: 8 }] },
+    },
+    answer: { results: [], session: 2 ** 47 },
+  },
+  {
     method: 'readSnapshot',
     request: { ...sender, ...name, epoch: 5, index: 900, fromPage: 2, maxBytes: 4_096 },
     answer: {

@@ -37,9 +37,16 @@ export const fetchRequest: Encode<FetchRequest> = (request, later = TODAY) =>
       zigzag(next - highWatermark),
       varint(round!),
     ]),
+    optional(request.session?.id),
+    ...sessionOf(later, request.session),
   ])
 
-export const fetchResponse: Encode<FetchResponse> = ({ results }, later = TODAY) => {
+function sessionOf(later: Later, session: FetchRequest['session']): readonly Bytes[] {
+  if (session === undefined) return []
+  return [varint(session.number), partitionsOf(later, session.forgotten, () => [])]
+}
+
+export const fetchResponse: Encode<FetchResponse> = ({ results, session }, later = TODAY) => {
   const payloads: Bytes[] = []
   const head = partitionsOf(later, results, (result) => {
     const own = result.type === 'entries' ? result.entries.map(({ payload }) => payload) : []
@@ -49,7 +56,7 @@ export const fetchResponse: Encode<FetchResponse> = ({ results }, later = TODAY)
     const code = { entries: 0, diverged: 1, behind: 2, error: 3 }[result.type]
     return [varint(all.length), [code], ...outcomeOf(later, result)]
   })
-  return message(later, [head], payloads)
+  return message(later, [head, optional(session)], payloads)
 }
 
 function outcomeOf(later: Later, result: FetchResponse['results'][number]): Bytes[] {

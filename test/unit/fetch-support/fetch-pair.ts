@@ -1,0 +1,224 @@
+import { Committer } from '../../../src/broker/committer.js'
+import { FetchLoop } from '../../../src/broker/replication/fetch-loop.js'
+import { FetchServer } from '../../../src/broker/replication/fetch-server.js'
+import { Follower } from '../../../src/broker/replication/follower.js'
+import { Leading, type LeadingHost } from '../../../src/broker/replication/leading.js'
+import type { VersionedPartition } from '../../../src/coordination/partition-version.js'
+import type { StoredEntry } from '../../../src/core/entry.js'
+import { encodeBody } from '../../../src/core/entry-codec.js'
+import { PortalError } from '../../../src/core/errors.js'
+import { virtualRuntime } from '../../../src/runtime/virtual.js'
+import { memoryStorage } from '../../../src/storage/memory.js'
+import { FetchLine } from './fetch-line.js'
+
+const LEADER = { broker: 'a', storage: 'sa' }
+const FOLLOWER = { broker: 'b', storage: 'sb' }
+export const LAG = 10_000
+
+/** A leader and a follower of some partitions, on disks in memory, with a line between them. Time is virtual. */
+export class FetchPair {
+  readonly runtime: ReturnType<typeof virtualRuntime>
+  readonly line: FetchLine
+  readonly partitions: PairedPartition[]
+  /** The follower's life. */
+  generation = 1
+  readonly #loop: FetchLoop
+  readonly #leaderStorage
+  readonly #followerStorage
+
+  constructor(count: number, seed = 1) {
+    this.runtime = virtualRuntime({ seed })
+    const { runtime } = this
+    this.#leaderStorage = memoryStorage()
+    this.#followerStorage = memoryStorage()
+    this.line = new FetchLine(runtime, this.#server())
+    const committer = new Committer(this.#followerStorage, runtime.timers, (error) => {
+      throw error
+    })
+    this.partitions = Array.from(
+      { length: count },
+      (_, partition) =>
+        new PairedPartition(partition, {
+          runtime,
+          storage: this.#leaderStorage,
+          open: () =>
+            Follower.open(
+              { runtime, storage: this.#followerStorage, committer },
+              { topicId: 't', partition, log: `t/${partition}` },
+            ),
+        }),
+    )
+    this.#loop = new FetchLoop(
+      {
+        runtime,
+        storage: this.#followerStorage,
+        lagTime: LAG,
+        cluster: () => 'c',
+        self: () => ({ ...FOLLOWER, generation: this.generation }),
+        stopped: (_, error) => {
+          throw error
+        },
+        installing: () => {},
+        isDistrusted: () => false,
+        whole: () => {},
+      },
+      this.line.peer,
+    )
+  }
+
+  async open(): Promise<this> {
+    for (const partition of this.partitions) {
+      await partition.open()
+      this.follow(partition)
+    }
+    return this
+  }
+
+  follow({ follower, epoch }: PairedPartition): void {
+    follower.follow(LEADER, epoch)
+    this.#loop.add(follower)
+  }
+
+  leave({ follower }: PairedPartition): void {
+    this.#loop.delete(follower)
+  }
+
+  /** The leader's process is another one: it knows nothing of what was asked before. */
+  restartLeader(): void {
+    this.line.server = this.#server()
+  }
+
+  /** Until the follower has everything, and knows that it is committed. */
+  untilSame(limit: number): Promise<void> {
+    return this.runtime.runUntil(() => this.partitions.every(({ isSame }) => isSame), limit)
+  }
+
+  async close(): Promise<void> {
+    for (const { leading } of this.partitions) leading.close(new PortalError('CLOSED', 'The test is over.'))
+    await this.runtime.runUntil(this.#loop.stop())
+  }
+
+  #server(): FetchServer {
+    return new FetchServer({
+      runtime: this.runtime,
+      storage: this.#leaderStorage,
+      lagTime: LAG,
+      find: (_, partition) => this.partitions[partition]?.served,
+    })
+  }
+}
+
+interface PairedHost {
+  readonly runtime: FetchPair['runtime']
+  readonly storage: LeadingHost['storage']
+  open(): Promise<Follower>
+}
+
+export class PairedPartition {
+  readonly log: string
+  epoch = 0
+  follower!: Follower
+  leading: Leading
+  readonly #host: PairedHost
+  readonly #epochs: number[] = []
+  #next = 0
+  #document: VersionedPartition
+
+  constructor(partition: number, host: PairedHost) {
+    this.log = `t/${partition}`
+    this.#host = host
+    this.#document = {
+      topicId: 't',
+      partition,
+      epoch: 0,
+      leader: LEADER,
+      replicas: [LEADER, FOLLOWER],
+      inSync: [LEADER, FOLLOWER],
+      version: 1,
+    }
+    this.leading = this.#lead()
+  }
+
+  get served() {
+    return { log: this.log, epoch: this.epoch, leading: this.leading }
+  }
+
+  get isSame(): boolean {
+    const { next, highWatermark } = this.follower
+    return next === this.#next && highWatermark === this.#next && this.leading.committedIndex === this.#next
+  }
+
+  /** How far the leader takes the follower to be. */
+  get position(): number {
+    return this.leading.positions()[0]!.position
+  }
+
+  async open(): Promise<void> {
+    this.follower = await this.#host.open()
+    await this.append()
+  }
+
+  /** Another epoch begins, with a leader of its own. */
+  async elect(): Promise<void> {
+    this.leading.close(new PortalError('NOT_LEADER', 'Another epoch has begun.'))
+    this.epoch++
+    this.#document = { ...this.#document, epoch: this.epoch, version: this.#document.version + 1 }
+    this.leading = this.#lead()
+    await this.append()
+  }
+
+  async append(): Promise<void> {
+    const { runtime, storage } = this.#host
+    const body = { kind: 'topic', dedupe: { window: 1, ids: 1 } } as const
+    const entry: StoredEntry = {
+      index: this.#next,
+      epoch: this.epoch,
+      kind: 'topic',
+      version: 1,
+      baseOffset: 0,
+      count: 0,
+      appendTime: runtime.clock.now(),
+      safeTime: runtime.clock.now(),
+      payload: encodeBody(body, runtime.crc32),
+    }
+    if (this.#epochs.at(-2) !== this.epoch) this.#epochs.push(this.epoch, this.#next)
+    this.#next++
+    await storage.commit([{ type: 'append', log: this.log, entries: [entry] }], { durable: true })
+    this.leading.appended([entry])
+    this.leading.durable(this.#next)
+  }
+
+  #lead(): Leading {
+    const { runtime, storage } = this.#host
+    const led = {
+      log: this.log,
+      epoch: this.epoch,
+      minInSync: () => 2,
+      epochs: this.#epochs,
+      next: () => this.#next,
+      logStart: () => 0,
+      progressed: () => {},
+    }
+    const host: LeadingHost = {
+      runtime,
+      storage,
+      self: LEADER,
+      lagTime: LAG,
+      isRegistered: () => true,
+      isCurrent: () => true,
+      isReplaced: () => false,
+      damaged: (_, error) => {
+        throw error
+      },
+      entryVersion: () => 1,
+      sessionHolds: () => true,
+      changeDocument: async (_, change) => {
+        const changed = change(this.#document)
+        if (changed) this.#document = { ...changed, version: this.#document.version + 1 }
+        return this.#document
+      },
+      documentChanged: () => {},
+    }
+    return new Leading(host, led, this.#document, 0)
+  }
+}
