@@ -1,16 +1,17 @@
 import { Broker } from '../../src/broker/broker.js'
 import { isPortalError, type PortalError } from '../../src/core/errors.js'
 import type { Logger } from '../../src/protocol/connection.js'
-import type { PeerService } from '../../src/protocol/peer-service.js'
+import type { FetchRequest, FetchResponse, PeerService } from '../../src/protocol/peer-service.js'
 import type { BrokerService } from '../../src/protocol/service.js'
 import type { Calls } from './calls.js'
 import type { ClusterAudit } from './cluster-audit.js'
-import { clusterTransport, localTransport, type PeerWatched } from './cluster-transport.js'
+import { clusterTransport, localTransport } from './cluster-transport.js'
 import { connectCoordination } from './coordination.js'
 import { CoordinationLink } from './coordination-connection.js'
 import { Disk } from './disk.js'
 import type { Ensemble } from './ensemble.js'
 import type { Life, WallClock } from './life.js'
+import type { PeerWatcher } from './peers.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
 import { Violation } from './violation.js'
@@ -199,7 +200,9 @@ export class ClusterBroker {
     })
   }
 
-  readonly #watched: PeerWatched = (broker, request, answer) => {
+  readonly #watched: PeerWatcher = (broker, method, asked, answer) => {
+    if (method !== 'fetch') return
+    const request = asked as FetchRequest
     const { session } = request
     // Within a session what was said before holds on.
     const before = session && session.number > 0 ? this.#epochs.get(broker) : undefined
@@ -207,7 +210,7 @@ export class ClusterBroker {
     for (const { topicId, partition, epoch } of request.partitions)
       epochs.set(`${topicId}/${partition}`, epoch)
     this.#epochs.set(broker, epochs)
-    this.#parts.audit.fetched(broker, epochs, answer)
+    this.#parts.audit.fetched(broker, epochs, answer as FetchResponse)
   }
 
   #logger(life: Life): Logger {

@@ -1,15 +1,12 @@
-import type { FetchRequest, FetchResponse, PeerService } from '../../src/protocol/peer-service.js'
+import type { PeerService } from '../../src/protocol/peer-service.js'
 import type { BrokerService } from '../../src/protocol/service.js'
 import type { Transport } from '../../src/transport/transport.js'
 import type { Calls } from './calls.js'
 import type { Life } from './life.js'
-import { peerOver } from './peers.js'
+import { type PeerWatcher, peerOver } from './peers.js'
 import { serviceOver } from './remote-service.js'
 
 const SCHEME = 'http://'
-
-/** A broker has answered a fetch. */
-export type PeerWatched = (broker: string, request: FetchRequest, answer: FetchResponse) => void
 
 interface Services {
   readonly service: BrokerService
@@ -27,7 +24,7 @@ export function clusterTransport<S extends Services>({
   readonly name: string
   readonly life: Life
   readonly calls: Calls<S>
-  readonly answered: PeerWatched
+  readonly answered: PeerWatcher
   /** It can be reached from now on. Returns what ends that. */
   readonly listening: (services: Services) => () => void
 }) {
@@ -39,10 +36,7 @@ export function clusterTransport<S extends Services>({
     },
     connect: (address: string) => serviceOver(calls, to(address), { forwarded: false }),
     connectForwarding: (address: string) => serviceOver(calls, to(address), { forwarded: true }),
-    connectPeer: (address: string) =>
-      peerOver(calls, to(address), (broker, method, request, answer) => {
-        if (method === 'fetch') answered(broker, request as FetchRequest, answer as FetchResponse)
-      }),
+    connectPeer: (address: string) => peerOver(calls, to(address), answered),
   }
 }
 

@@ -8,7 +8,6 @@ import { CoordinationLink } from '../coordination-connection.js'
 import { Disk } from '../disk.js'
 import type { Ensemble } from '../ensemble.js'
 import type { Life } from '../life.js'
-import { peerOver } from '../peers.js'
 import type { Scheduler } from '../scheduler.js'
 import type { Trace } from '../trace.js'
 import { countedStore } from './counted-store.js'
@@ -109,26 +108,20 @@ export class ScaleBroker {
 
   #transport(life: Life, calls: Calls<Services>) {
     const { name, usage } = this
-    const transport = clusterTransport({
+    return clusterTransport({
       name,
       life,
       calls,
-      answered: () => {},
+      answered: (_to, method, _request, _answer, bytes) => {
+        usage.requests++
+        if (method === 'fetch') usage.fetches++
+        usage.bytes += bytes
+      },
       listening: (services) => {
         const end = calls.listen(name, life, services)
         this.#unlisten.push(end)
         return end
       },
     })
-    return {
-      ...transport,
-      connectPeer: (address: string) =>
-        peerOver(calls, { from: name, life, to: address.slice('sim://'.length) }, (_to, method, ...said) => {
-          const [, , bytes] = said
-          usage.requests++
-          if (method === 'fetch') usage.fetches++
-          usage.bytes += bytes
-        }),
-    }
   }
 }
