@@ -6,7 +6,7 @@ import type { Call } from './link.js'
 export async function runAdministrator(world: ClientWorld, call: Call, goesOn: () => boolean): Promise<void> {
   const { scheduler } = world
   while (goesOn() && !world.healing) {
-    await scheduler.sleep(scheduler.random() * 3_000)
+    await scheduler.sleep(scheduler.random() * 3_000 * world.pace)
     const { topic, group } = scheduler.pick(world.groups)
     const timeout = 2_000
     try {

@@ -46,6 +46,6 @@ export async function runReader(
       // Above the end: never, since what was shown stays.
       check(error.code !== 'OFFSET_OUT_OF_RANGE', () => `[7] ${log}: ${error.message}`)
     }
-    await scheduler.sleep(scheduler.random() * 500)
+    await scheduler.sleep(scheduler.random() * 500 * world.pace)
   }
 }
