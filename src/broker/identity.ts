@@ -3,6 +3,8 @@ import { type Random, randomId } from '../runtime/runtime.js'
 import type { Storage } from '../storage/storage.js'
 
 const KEY = 'broker'
+/** The most lives that are remembered, besides the registered one, of which it is not known whether they are. */
+const TRIED = 100
 
 /** Who a broker is: born with its database. */
 export interface BrokerIdentity {
@@ -13,6 +15,8 @@ export interface BrokerIdentity {
   readonly inCluster: boolean
   /** One more with each start and each clean stop: a database with a lower one is an old copy. */
   readonly generation: number
+  /** The last life of a process here that the cluster has certainly registered, and those that tried since. Undefined: none was. */
+  readonly lives?: readonly string[] | undefined
 }
 
 /** Reads the identity, or gives a new database one, and counts the start. */
@@ -35,6 +39,7 @@ export async function startIdentity(
     clusterId: before?.clusterId ?? randomId(random, 16),
     inCluster: before?.inCluster ?? false,
     generation: (before?.generation ?? 0) + 1,
+    lives: before?.lives,
   }
   await writeIdentity(storage, identity)
   return identity
@@ -65,6 +70,31 @@ export async function startAgain(storage: Storage, identity: BrokerIdentity): Pr
   const again = { ...identity, generation: identity.generation + 1 }
   await writeIdentity(storage, again)
   return again
+}
+
+/** Notes a life before the cluster is asked to register it: the answer may be lost. */
+export async function tryLife(
+  storage: Storage,
+  identity: BrokerIdentity,
+  life: string,
+): Promise<BrokerIdentity> {
+  if (identity.lives === undefined || identity.lives.includes(life)) return identity
+  const [registered, ...tried] = identity.lives
+  const trying = { ...identity, lives: [registered!, ...tried.slice(-TRIED), life] }
+  await writeIdentity(storage, trying)
+  return trying
+}
+
+/** Notes that a life is registered. */
+export async function keepLife(
+  storage: Storage,
+  identity: BrokerIdentity,
+  life: string,
+): Promise<BrokerIdentity> {
+  if (identity.lives?.length === 1 && identity.lives[0] === life) return identity
+  const kept = { ...identity, lives: [life] }
+  await writeIdentity(storage, kept)
+  return kept
 }
 
 /** Counts a clean stop. */

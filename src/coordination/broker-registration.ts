@@ -10,6 +10,11 @@ export interface BrokerLife extends ReplicaName {
   readonly generation: number
   /** A random id of this process's life: the same for all its sessions, and never again. */
   readonly life: string
+  /**
+   * By the database: the last life that was certainly registered, and those that tried to be since; undefined: it has noted none. A copy knows
+   * nothing of later ones, however often it was started since.
+   */
+  readonly lives?: readonly string[] | undefined
 }
 
 /** CORRUPT if the broker's database is behind what its node says: then it is an old copy, and messages would be missing. */
@@ -29,31 +34,37 @@ export async function registerGeneration(documents: DocumentStore, broker: Broke
 }
 
 /** The node as it shall be; undefined: it is so already. */
-function register(
-  current: BrokerDocument,
-  { storage, generation, life }: BrokerLife,
-): BrokerDocument | undefined {
-  if (current.storage !== storage) return registerOther(current, { storage, generation, life })
+function register(current: BrokerDocument, broker: BrokerLife): BrokerDocument | undefined {
+  const { storage, generation, life } = broker
+  if (current.storage !== storage) return registerOther(current, broker)
   if (current.generation === generation && current.life === life) return undefined
-  if (generation <= current.generation) throw oldCopy(current, generation, current.generation)
+  checkKnown(current, broker)
   return { ...current, generation, life }
 }
 
 /** Another database than the last: a new one, or one that was put back. */
-function registerOther(
-  current: BrokerDocument,
-  { storage, generation, life }: Omit<BrokerLife, 'broker'>,
-): BrokerDocument {
+function registerOther(current: BrokerDocument, broker: BrokerLife): BrokerDocument {
+  const { storage, generation, life } = broker
   const known = current.earlier?.find((each) => each.storage === storage)
-  if (known && generation <= known.generation) throw oldCopy(current, generation, known.generation)
+  if (known) checkKnown(known, broker)
   const others = current.earlier?.filter((each) => each.storage !== storage) ?? []
-  const last: EarlierStorage = { storage: current.storage, generation: current.generation }
+  const last: EarlierStorage = {
+    storage: current.storage,
+    generation: current.generation,
+    life: current.life,
+  }
   return { ...current, storage, generation, life, earlier: [...others, last].slice(-EARLIER_KEPT) }
 }
 
-function oldCopy({ broker }: BrokerDocument, generation: number, known: number): PortalError {
-  return new PortalError(
+/** CORRUPT if the cluster has seen a later life of the database than it knows of itself. */
+function checkKnown(
+  seen: Pick<BrokerDocument, 'generation' | 'life'>,
+  { broker, generation, life, lives }: BrokerLife,
+): void {
+  const isKnown = seen.life === undefined || seen.life === life || (lives?.includes(seen.life) ?? true)
+  if (generation > seen.generation && isKnown) return
+  throw new PortalError(
     'CORRUPT',
-    `The database of the broker ${broker} is an old copy: this is its start number ${generation}, but the cluster has seen number ${known}. Start the broker with the newest database, or with an empty directory: it then gets everything from the other replicas.`,
+    `The database of the broker ${broker} is an old copy: the cluster has seen its start number ${seen.generation}, of which this copy does not know. Start the broker with the newest database, or with an empty directory: it then gets everything from the other replicas.`,
   )
 }

@@ -73,6 +73,7 @@ export interface BrokerDocument extends ReplicaName {
 export interface EarlierStorage {
   readonly storage: string
   readonly generation: number
+  readonly life?: string | undefined
 }
 
 /** At /controller: the term of the last elected controller, and who it is. */
@@ -217,7 +218,13 @@ export const brokerKind: DocumentKind<BrokerDocument> = {
     generation: isCount,
     life: optional(isText),
     earlier: optional(
-      listOf((value) => isObject(value) && isText(value.storage) && isCount(value.generation)),
+      listOf(
+        (value) =>
+          isObject(value) &&
+          isText(value.storage) &&
+          isCount(value.generation) &&
+          optional(isText)(value.life),
+      ),
     ),
     drained: optional(isFlag),
   },

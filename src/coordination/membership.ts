@@ -22,6 +22,8 @@ export interface MembershipParts {
 export interface MembershipOptions {
   /** A random id of this process's life: the same for all its sessions, and never again. */
   readonly life: string
+  /** Those that the database knows of. */
+  readonly lives?: readonly string[] | undefined
   /** Milliseconds to wait for the node that an earlier session of this broker left behind. @default 60,000 */
   readonly wait?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -59,10 +61,10 @@ export class Membership {
   static async join(
     parts: MembershipParts,
     member: MemberDocument,
-    { life, wait = WAIT_FOR_OLDER, signal }: MembershipOptions,
+    { life, lives, wait = WAIT_FOR_OLDER, signal }: MembershipOptions,
   ): Promise<Membership> {
     const documents = new DocumentStore(parts.store, { writer: member.broker, random: parts.random })
-    const broker: BrokerLife = { ...nameOf(member), life }
+    const broker: BrokerLife = { ...nameOf(member), life, lives }
     const membership = new Membership(parts, documents, broker)
     const limit = new WaitLimit(parts.timers, { what: `Joining as ${member.broker}`, wait, signal })
     const { lost } = parts.store.session

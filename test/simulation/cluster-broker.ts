@@ -3,6 +3,7 @@ import { isPortalError, type PortalError } from '../../src/core/errors.js'
 import type { Logger } from '../../src/protocol/connection.js'
 import type { FetchRequest, FetchResponse, PeerService } from '../../src/protocol/peer-service.js'
 import type { BrokerService } from '../../src/protocol/service.js'
+import type { MemoryDatabase } from '../../src/storage/memory-database.js'
 import type { Calls } from './calls.js'
 import type { ClusterAudit } from './cluster-audit.js'
 import { clusterTransport, localTransport } from './cluster-transport.js'
@@ -14,7 +15,7 @@ import type { Life, WallClock } from './life.js'
 import type { PeerWatcher } from './peers.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
-import { Violation } from './violation.js'
+import { check, Violation } from './violation.js'
 
 /** What listens at a broker's address. */
 export interface Services {
@@ -51,6 +52,11 @@ export class ClusterBroker {
   #databases = 0
   /** By broker: the epochs in which this one asks it for entries. */
   readonly #epochs = new Map<string, Map<string, number>>()
+  /** What was on the disk when the life before the last was open, and the last. */
+  #older: MemoryDatabase | undefined
+  #last: MemoryDatabase | undefined
+  /** What is on the disk is an old copy. */
+  #isOldCopy = false
   #life: Life | undefined
   #broker: Broker | undefined
   #cutOff: () => void = () => {}
@@ -111,9 +117,13 @@ export class ClusterBroker {
         throw new Violation(`${this.name} did not open: ${String((error as Error)?.stack ?? error)}`)
       trace.line(`${this.name} does not open: ${error.code} ${error.message}`)
       this.#parts.sees(this, error)
+      if (this.#isOldCopy && error.code === 'CORRUPT') this.#refused()
       return false
     }
     const { broker } = opened
+    check(!this.#isOldCopy, () => `[9] ${this.name} is open with an old copy of its database`)
+    this.#older = this.#last
+    this.#last = this.#disk.view.clone()
     this.#broker = broker
     broker.on('error', (error) => {
       if (!life.alive()) return
@@ -157,12 +167,31 @@ export class ClusterBroker {
     this.#parts.trace.line(`${this.name} loses its disk`)
     this.#watcher.wiped()
     this.#newDisk()
+    this.#older = undefined
+    this.#last = undefined
+    this.#isOldCopy = false
   }
 
-  #newDisk(): void {
+  /** Somebody puts back what was on its disk two lives ago. Returns whether there is that. */
+  putBack(): boolean {
+    const copy = this.#older
+    if (!copy) return false
+    this.#parts.trace.line(`${this.name} gets back an old copy of its disk`)
+    this.#watcher.wiped()
+    this.#newDisk(copy)
+    this.#isOldCopy = true
+    return true
+  }
+
+  /** It is told, now or after some more tries, that it has to begin anew. */
+  #refused(): void {
+    if (this.#parts.scheduler.chance(0.3)) this.wipe()
+  }
+
+  #newDisk(content?: MemoryDatabase): void {
     const { scheduler, trace, audit } = this.#parts
     const watcher = audit.watch(`${this.name}${"'".repeat(this.#databases++)}`, () => disk)
-    const disk: Disk = new Disk(scheduler, trace, watcher)
+    const disk: Disk = new Disk(scheduler, trace, watcher, content)
     this.#watcher = watcher
     this.#disk = disk
   }

@@ -80,7 +80,7 @@ export class ClusterTroubles {
       [2, () => this.#powerFailsEverywhere()],
       [6, () => this.#disk()],
       [5, () => this.#rot()],
-      [2, () => this.#wipe()],
+      [3, () => this.#loseDisk()],
       [3, () => this.#clock()],
     ]
     let dice = scheduler.random() * troubles.reduce((sum, [weight]) => sum + weight, 0)
@@ -228,15 +228,20 @@ export class ClusterTroubles {
     trace.line(`on the disk of ${name} rots ${log} ${place}`)
   }
 
-  /** A machine gets an empty disk, while all that was on it is elsewhere. */
-  #wipe(): void {
+  /** A machine gets an empty disk, or an old copy of its own, while all that was on it is elsewhere. */
+  #loseDisk(): void {
     const broker = this.#any()
     const { disk } = broker
     const { audit } = this.#world
     if (![...audit.documents.partitions.keys()].every((log) => audit.survives(log, disk))) return
-    this.#count('disk wiped')
     if (broker.life) broker.die(true)
-    broker.wipe()
+    if (this.#world.scheduler.chance(0.4) && broker.putBack()) {
+      this.isDamaged = true
+      this.#count('disk put back')
+    } else {
+      this.#count('disk wiped')
+      broker.wipe()
+    }
   }
 
   #clock(): void {

@@ -41,14 +41,21 @@ export class Disk {
   readonly #scheduler: Scheduler
   readonly #trace: Trace
   readonly #watcher: DiskWatcher
-  #durable = new MemoryDatabase()
+  #durable: MemoryDatabase
   #written: (readonly Write[])[] = []
   /** What a process reads: all that is written. */
-  #view = new MemoryDatabase()
+  #view: MemoryDatabase
   /** `log index` of entries whose bytes have changed by themselves. */
   readonly #rotten = new Set<string>()
 
-  constructor(scheduler: Scheduler, trace: Trace, watcher: DiskWatcher) {
+  constructor(
+    scheduler: Scheduler,
+    trace: Trace,
+    watcher: DiskWatcher,
+    content: MemoryDatabase = new MemoryDatabase(),
+  ) {
+    this.#durable = content.clone()
+    this.#view = content.clone()
     this.#scheduler = scheduler
     this.#trace = trace
     this.#watcher = watcher

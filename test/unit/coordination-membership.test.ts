@@ -132,6 +132,30 @@ describe('a database', () => {
     await join(tree.connect(), member('b1', 5))
   })
 
+  it('that knows nothing of the life in its node is an old copy, however often it was started', async () => {
+    const tree = await openTree()
+    const start = async (generation: number, life: string, lives?: readonly string[], storage?: string) => {
+      const store = tree.connect()
+      try {
+        await join(store, member('b1', generation, storage), { life, lives })
+      } finally {
+        await store.close()
+      }
+    }
+    await start(4, 'third')
+    // A copy of when the second life was registered; each start counts, a refused one, too.
+    const copied = start(9, 'copied', ['second', 'copied'])
+    await expect(copied).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringContaining('old copy'),
+    })
+    await start(5, 'fourth', ['third', 'fourth'])
+    // The same once another database has taken its place.
+    await start(1, 'other', undefined, 'other disk')
+    await expect(start(9, 'copied', ['second', 'copied'])).rejects.toMatchObject({ code: 'CORRUPT' })
+    await start(6, 'fifth', ['third', 'fourth', 'fifth'])
+  })
+
   it('may have many sessions in one life', async () => {
     const tree = await openTree()
     const first = tree.connect()

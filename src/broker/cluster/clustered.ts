@@ -26,7 +26,14 @@ import type { Storage } from '../../storage/storage.js'
 import type { Transport } from '../../transport/transport.js'
 import type { PartitionHost } from '../host.js'
 import type { Hosting } from '../hosting.js'
-import { adoptCluster, type BrokerIdentity, startAgain, stopIdentity } from '../identity.js'
+import {
+  adoptCluster,
+  type BrokerIdentity,
+  keepLife,
+  startAgain,
+  stopIdentity,
+  tryLife,
+} from '../identity.js'
 import { ReplicaSet } from '../replication/replica-set.js'
 import type { Standing } from '../standing.js'
 import { bringTopics } from './bring-topics.js'
@@ -460,10 +467,11 @@ export class Clustered implements Standing {
     identity: BrokerIdentity,
   ): Promise<ClusterSession> {
     const { runtime, storage, cluster } = this.#parts
+    const trying = await tryLife(storage, identity, this.#life)
     const session = await ClusterSession.open({
       store,
       runtime,
-      identity,
+      identity: trying,
       life: this.#life,
       url,
       rack: cluster.rack,
@@ -482,7 +490,8 @@ export class Clustered implements Standing {
       },
       onError: (error) => this.#emitError(error),
     })
-    this.#identity = { ...this.#identity, generation: identity.generation }
+    this.#identity = { ...this.#identity, generation: identity.generation, lives: trying.lives }
+    this.#identity = await keepLife(storage, this.#identity, this.#life)
     this.#session = session
     this.#counts.sessions++
     this.#membersChanged([...session.members.keys()])

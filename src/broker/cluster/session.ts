@@ -126,7 +126,7 @@ export class ClusterSession {
       versions,
       startedAt: Math.floor(clock.now()),
     }
-    const membership = await Membership.join(shared, member, { life, signal })
+    const membership = await Membership.join(shared, member, { life, lives: identity.lives, signal })
     await brokers.open()
     session = new ClusterSession(parts, documents, membership, brokers, cluster)
     session.versions.look()
