@@ -102,7 +102,7 @@ export class ByteWriter {
 
   /** What another writer holds. */
   append(other: ByteWriter): void {
-    this.raw(other.#buffer.subarray(0, other.#length))
+    this.raw(other.view())
   }
 
   /** Leaves `count` zero bytes, to be filled once it is finished, and returns where they start. */
@@ -130,12 +130,9 @@ export class ByteWriter {
     return copy
   }
 
-  /** The same without the copy, for what goes out at once: a view on a buffer that may be larger, and stays as long as the view. */
-  take(): Uint8Array {
-    const view = this.#buffer.subarray(0, this.#length)
-    this.#buffer = EMPTY
-    this.#length = 0
-    return view
+  /** What was written so far, without a copy: a view that later writes may change. For what is written no more, and goes out at once. */
+  view(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length)
   }
 
   #smallVarint(value: number): void {

@@ -154,16 +154,17 @@ describe('ByteWriter and ByteReader', () => {
     expect([...copied]).toEqual([0, 0, 0, 2, 3])
   })
 
-  it('hands out a view instead of a copy, and begins anew', () => {
+  it('shows what was written so far without a copy', () => {
     const writer = new ByteWriter(64)
     writer.raw(Uint8Array.of(1, 2, 3))
-    const view = writer.take()
-    expect(view.buffer.byteLength).toBe(64)
-    expect(writer.length).toBe(0)
-    writer.raw(Uint8Array.of(4, 5, 6, 7))
+    const view = writer.view()
     expect([...view]).toEqual([1, 2, 3])
-    expect([...writer.take()]).toEqual([4, 5, 6, 7])
-    expect([...writer.finish()]).toEqual([])
+    expect(view.buffer.byteLength).toBe(64)
+    expect(writer.view().buffer).toBe(view.buffer)
+    writer.u8(4)
+    expect([...writer.view()]).toEqual([1, 2, 3, 4])
+    expect([...writer.finish()]).toEqual([1, 2, 3, 4])
+    expect([...writer.view()]).toEqual([])
   })
 
   it('puts the length before a block, however wrong the estimate', () => {

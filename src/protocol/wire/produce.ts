@@ -68,7 +68,7 @@ export function encodeProduceResponse({ results }: ProduceResponse): Uint8Array 
     () => 16,
     (result) => writeResult(writer, result),
   )
-  return writer.take()
+  return writer.view()
 }
 
 export function decodeProduceResponse(bytes: Uint8Array): ProduceResponse {

@@ -60,7 +60,7 @@ export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Arr
       (batch) => writeBatch(writer, batch),
     )
   })
-  return writer.take()
+  return writer.view()
 }
 
 /** The records are views on `bytes`. */

@@ -65,7 +65,7 @@ export function encodeSettleResponse({ lost }: SettleResponse): Uint8Array {
     () => 1,
     (ranges) => writeRanges(writer, ranges),
   )
-  return writer.take()
+  return writer.view()
 }
 
 export function decodeSettleResponse(bytes: Uint8Array): SettleResponse {

@@ -184,7 +184,7 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
         patience = timers.setTimeout(giveUp, PATIENCE)
         endReceive({ ...request, id }).catch(giveUp)
       }
-      signal?.addEventListener('abort', end, { once: true })
+      signal?.addEventListener('abort', end)
       try {
         // A hint's answer is empty: that it has come says it.
         return await sleep(request.wait, once, ({ deliveries }) => request.hint || deliveries.length > 0)
