@@ -124,10 +124,12 @@ export class ByteWriter {
    * a copy, unless the capacity was exactly right.
    */
   finish(): Uint8Array {
-    if (this.#length === this.#buffer.length) return this.take()
-    const copy = this.#buffer.slice(0, this.#length)
+    const buffer = this.#buffer
+    const length = this.#length
     this.#length = 0
-    return copy
+    if (length < buffer.length) return buffer.slice(0, length)
+    this.#buffer = EMPTY
+    return buffer
   }
 
   /** What was written so far, without a copy: a view that later writes may change. For what is written no more, and goes out at once. */

@@ -25,6 +25,7 @@ test('a leader that lives and cannot be reached for long is told of, once each t
     {
       runtime,
       storage: memoryStorage({ crc32 }),
+      lagTime: 10_000,
       cluster: () => 'c',
       self: () => ({ broker: 'b', storage: 's', generation: 1 }),
       unreachable: (error) => told.push(error.message),

@@ -37,7 +37,12 @@ function led(state: { entries: StoredEntry[]; highWatermark: number }) {
     },
   }
   const served = { log: 't/0', epoch: 1, leading } as unknown as ServedPartition
-  const server = new FetchServer({ runtime, storage: memoryStorage({ crc32 }), lagTime: 10_000, find: () => served })
+  const server = new FetchServer({
+    runtime,
+    storage: memoryStorage({ crc32 }),
+    lagTime: 10_000,
+    find: () => served,
+  })
   const fetch = () =>
     server.fetch({
       cluster: 'c',

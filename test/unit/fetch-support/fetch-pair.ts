@@ -55,6 +55,7 @@ export class FetchPair {
         lagTime: LAG,
         cluster: () => 'c',
         self: () => ({ ...FOLLOWER, generation: this.generation }),
+        unreachable: () => {},
         stopped: (_, error) => {
           throw error
         },
