@@ -341,11 +341,9 @@ export class Partition implements CommitSource, DispatchTarget {
       else group.onCommitted(answer, fail)
     } catch (error) {
       if (!(error instanceof PortalError)) throw error
-      // A refusal rests on what came before it, too (invariant 10): a deposed leader knows nothing of what the next one has stored.
-      group.onCommitted(
-        () => produce.answer({ error }),
-        (failed) => produce.answer({ error: failed }),
-      )
+      // A refusal rests on what came before it, too (invariant 10), and on what did not come to another that leads by now.
+      const fail = (reason: PortalError) => produce.answer({ error: reason })
+      group.onCommitted(() => void this.confirm().then(() => fail(error), fail), fail)
     }
   }
 
