@@ -11,8 +11,8 @@ import type { Life } from './life.js'
 
 /** Methods that take nothing but options. */
 const BARE = new Set<string>(['listTopics', 'describeCluster', 'metrics', 'checkReady'])
-/** How long a stream may have nothing to say (ms). */
-const QUIET = 600_000
+/** A stream says at least so often (ms) that it lives: whoever hears nothing for longer gives it up. */
+const QUIET = 15_000
 
 interface Route {
   readonly from: string
