@@ -55,6 +55,19 @@ export interface BrokerOptions {
 }
 
 const DEFAULT_CACHE = 16 << 20
+const CLUSTER_OPTIONS = ['replicas', 'minInSync', 'rack', 'replicaLag'] as const
+const OPTIONS = [
+  'directory',
+  'id',
+  'synchronous',
+  'autoCreateTopics',
+  'cacheBytes',
+  'transport',
+  'coordination',
+  'logger',
+  'runtime',
+  ...CLUSTER_OPTIONS,
+] as const satisfies readonly (keyof BrokerOptions)[]
 
 /**
  * Opens a broker in this process. Everything acknowledged before is there.
@@ -67,34 +80,18 @@ const DEFAULT_CACHE = 16 << 20
  * try { await new Producer(broker).send('orders', { id: 1 }) } finally { await broker.close() }
  */
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
-  const {
-    directory,
-    id,
-    synchronous,
-    autoCreateTopics,
-    cacheBytes,
-    transport,
-    logger,
-    runtime,
-    coordination,
-    cluster,
-  } = resolveOptions(options)
-  const storage = await openStorage(directory, synchronous, runtime)
+  const { directory, synchronous, transport, coordination, ...parts } = resolveOptions(options)
+  const storage = await openStorage(directory, synchronous, parts.runtime)
   try {
     return await Broker.open({
+      ...parts,
       storage,
-      id,
       openCoordination: coordination
         ? (opened) => coordination({ persistence: nodePersistence(opened) })
         : openOwnCoordination,
       openOwnCoordination,
-      cluster,
       local: inProcess(),
       remote: transport,
-      runtime,
-      logger,
-      autoCreateTopics,
-      cacheBytes,
     })
   } catch (error) {
     await storage.close().catch(() => {})
@@ -116,24 +113,9 @@ async function openStorage(
 }
 
 function resolveOptions(options: BrokerOptions) {
-  const known = new Set([
-    'directory',
-    'id',
-    'synchronous',
-    'autoCreateTopics',
-    'cacheBytes',
-    'transport',
-    'coordination',
-    'replicas',
-    'minInSync',
-    'rack',
-    'replicaLag',
-    'logger',
-    'runtime',
-  ])
   for (const name of Object.keys(options ?? {})) {
-    if (!known.has(name))
-      throw invalid(`createBroker knows no option ${name}. It knows: ${[...known].join(', ')}.`)
+    if (!OPTIONS.some((known) => known === name))
+      throw invalid(`createBroker knows no option ${name}. It knows: ${OPTIONS.join(', ')}.`)
   }
   const {
     directory,
@@ -180,8 +162,6 @@ function resolveOptions(options: BrokerOptions) {
     cluster,
   }
 }
-
-const CLUSTER_OPTIONS = ['replicas', 'minInSync', 'rack', 'replicaLag'] as const
 
 function notInCluster(options: BrokerOptions): undefined {
   for (const name of CLUSTER_OPTIONS) {

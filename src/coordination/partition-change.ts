@@ -1,4 +1,5 @@
 import { PortalError } from '../core/errors.js'
+import { isSameReplica } from '../core/placement/placed-partition.js'
 import type { PartitionDocument, ReplicaName } from './documents.js'
 
 /**
@@ -35,8 +36,4 @@ export function beginEpoch(document: PartitionDocument, leader: ReplicaName): Pa
     'CORRUPT',
     `Partition ${document.partition} of ${document.topicId} cannot be led by ${leader.broker} with the storage ${leader.storage}: it is not in sync, so messages might be missing. Is this directory an old copy?`,
   )
-}
-
-export function isSameReplica(a: ReplicaName | null, b: ReplicaName | null): boolean {
-  return a?.broker === b?.broker && a?.storage === b?.storage
 }

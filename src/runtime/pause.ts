@@ -4,9 +4,9 @@ import type { Random, Timers } from './runtime.js'
 const INITIAL = 100
 const LONGEST = 1_000
 
-/** Milliseconds before the next try, after `failures` ≥ 1 in a row: 100 doubling to 1,000, of which up to half by chance. */
-export function retryDelay(failures: number, random: Random): number {
-  const full = Math.min(LONGEST, INITIAL * 2 ** Math.min(failures - 1, 10))
+/** Milliseconds before the next try, after `failures` ≥ 1 in a row: 100 doubling to `longest`, of which up to half by chance. */
+export function retryDelay(failures: number, random: Random, longest = LONGEST): number {
+  const full = Math.min(longest, INITIAL * 2 ** Math.min(failures - 1, 10))
   return full * (0.5 + random.float() / 2)
 }
 

@@ -6,7 +6,7 @@ import {
   type TopicDocument,
   topicKind,
 } from '../../src/coordination/documents.js'
-import { isSameReplica } from '../../src/coordination/partition-change.js'
+import { isSameReplica } from '../../src/core/placement/placed-partition.js'
 import type { Ensemble } from './ensemble.js'
 import type { Trace } from './trace.js'
 import { check } from './violation.js'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type PartitionDocument, paths } from '../../src/coordination/documents.js'
-import { includesReplica, isSame } from '../../src/core/placement/placed-partition.js'
+import { includesReplica, isSameReplica } from '../../src/core/placement/placed-partition.js'
 import { seededRandom } from '../../src/runtime/virtual.js'
 import { FakeCluster, type Reported, unreadable } from './controller-support.js'
 import { unreliable } from './coordination-support.js'
@@ -99,9 +99,9 @@ async function changeInSync(
       if (!leads.up || leads.member.generation !== incarnation || leads.member.storage !== leader!.storage)
         return
       const replica = [...replicas, ...target].find((it) => it.broker === BROKERS[at])
-      if (replica === undefined || isSame(replica, leader)) return undefined
+      if (replica === undefined || isSameReplica(replica, leader)) return undefined
       if (includesReplica(inSync, replica)) {
-        const rest = inSync.filter((it) => !isSame(it, replica))
+        const rest = inSync.filter((it) => !isSameReplica(it, replica))
         return rest.length < MIN_IN_SYNC ? undefined : { ...document, inSync: rest }
       }
       const follows = cluster.brokers.get(replica.broker)!
@@ -117,7 +117,7 @@ async function changeInSync(
 function checkHistory(versions: readonly (PartitionDocument | undefined)[]): void {
   for (let at = 1; at < versions.length; at++) {
     const [before, after] = [versions[at - 1]!, versions[at]!]
-    const sameLeader = isSame(before.leader, after.leader) && before.incarnation === after.incarnation
+    const sameLeader = isSameReplica(before.leader, after.leader) && before.incarnation === after.incarnation
     // Invariant 1: an epoch has one leader, in one life. Invariant 4: who leads had everything.
     expect(after.epoch).toBe(before.epoch + (sameLeader ? 0 : 1))
     if (!sameLeader) expect(before.inSync).toContainEqual(after.leader)

@@ -1,6 +1,6 @@
 import type { BrokerDocument, MemberDocument, ReplicaName } from '../../coordination/documents.js'
-import { isSameReplica } from '../../coordination/partition-change.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
+import { isSameReplica } from '../../core/placement/placed-partition.js'
 import type { BrokerDescription, LogProgress, PartitionPlacement } from '../../protocol/cluster.js'
 import type { Hosting } from '../hosting.js'
 import type { Leading } from '../replication/leading.js'

@@ -12,6 +12,7 @@ import type {
   PeerService,
   PushedDocument,
 } from '../../protocol/peer-service.js'
+import { pause } from '../../runtime/pause.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { endAbandonedCreations } from './abandoned-creations.js'
 import { Broadcaster } from './broadcaster.js'
@@ -23,7 +24,7 @@ import { Ending } from './ending.js'
 import { LeaderMover } from './leader-mover.js'
 import { Mover } from './mover.js'
 import { PartitionWriter } from './partition-writer.js'
-import { every, pause, retryDelay } from './timing.js'
+import { every, nextTry } from './timing.js'
 
 export interface ControllerTermParts {
   readonly store: CoordinationStore
@@ -242,7 +243,7 @@ export class ControllerTerm {
       } catch (error) {
         this.#parts.onError(error)
       }
-      await pause(timers, retryDelay(failures, random), over)
+      await pause(timers, nextTry(failures, random), over.signal)
     }
   }
 }

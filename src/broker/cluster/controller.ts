@@ -1,10 +1,11 @@
 import { type Candidate, type Office, standForElection } from '../../coordination/election.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
 import type { ClusterCommand, CommandResponse, PushedDocument } from '../../protocol/peer-service.js'
+import { pause } from '../../runtime/pause.js'
 import { type ControllerSettings, DEFAULT_CONTROLLER_SETTINGS } from './controller-settings.js'
 import { ControllerTerm, type ControllerTermParts } from './controller-term.js'
 import { Ending } from './ending.js'
-import { pause, retryDelay } from './timing.js'
+import { nextTry } from './timing.js'
 
 export interface ControllerParts extends Omit<ControllerTermParts, 'settings'> {
   readonly settings?: Partial<ControllerSettings> | undefined
@@ -69,7 +70,7 @@ export class Controller {
         if (this.#isOver()) return
         if (!isPortalError(error, 'DISCONNECTED')) onError(error)
       }
-      if (!this.#isOver()) await pause(timers, retryDelay(failures, random), this.#over)
+      if (!this.#isOver()) await pause(timers, nextTry(failures, random), this.#over.signal)
     }
   }
 

@@ -1,9 +1,21 @@
+import { setMaxListeners } from 'node:events'
+
 /**
  * An end that comes once, and whatever is to happen then. Much is under way in a term: more than an AbortSignal takes listeners without a warning.
  */
 export class Ending {
+  readonly #controller = new AbortController()
   readonly #callbacks = new Set<() => void>()
   #over = false
+
+  constructor() {
+    setMaxListeners(0, this.#controller.signal)
+  }
+
+  /** Aborts at the end, before anybody is called back. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
 
   get isOver(): boolean {
     return this.#over
@@ -19,6 +31,7 @@ export class Ending {
   end(): void {
     if (this.#over) return
     this.#over = true
+    this.#controller.abort()
     const callbacks = [...this.#callbacks]
     this.#callbacks.clear()
     for (const callback of callbacks) callback()

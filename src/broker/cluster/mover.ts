@@ -5,7 +5,7 @@ import { finishMove } from '../../core/placement/finish-move.js'
 import { isAlive } from '../../core/placement/members-view.js'
 import type { Move } from '../../core/placement/move-board.js'
 import { completionPlan, drainPlan, rebalancePlan } from '../../core/placement/move-plans.js'
-import { includesReplica, isSame } from '../../core/placement/placed-partition.js'
+import { includesReplica, isSameReplica } from '../../core/placement/placed-partition.js'
 import type { Random, Timers } from '../../runtime/runtime.js'
 import type { ClusterState } from './cluster-state.js'
 import type { PartitionWriter } from './partition-writer.js'
@@ -122,6 +122,7 @@ export class Mover {
 function hasSameReplicas(a: PartitionDocument, b: PartitionDocument): boolean {
   const { replicas } = a
   return (
-    replicas.length === b.replicas.length && replicas.every((it, at) => isSame(it, b.replicas[at] ?? null))
+    replicas.length === b.replicas.length &&
+    replicas.every((it, at) => isSameReplica(it, b.replicas[at] ?? null))
   )
 }

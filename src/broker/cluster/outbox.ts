@@ -6,9 +6,10 @@ import type {
   UpdateRequest,
   UpdateResponse,
 } from '../../protocol/peer-service.js'
+import { pause } from '../../runtime/pause.js'
 import type { Random, Timers } from '../../runtime/runtime.js'
 import { Ending } from './ending.js'
-import { pause, retryDelay, withTimeout } from './timing.js'
+import { nextTry, withTimeout } from './timing.js'
 
 /** What goes in one request at most. A document may be larger than the limit of characters: it then goes alone. */
 const MAX_DOCUMENTS = 500
@@ -89,7 +90,7 @@ export class Outbox {
         if (isPortalError(error, 'NOT_LEADER')) this.#parts.onRefused()
         else if (failures === (isPassing(error) ? STALLED : 1)) this.#parts.onError(this.#stalled(error))
       }
-      await pause(timers, retryDelay(failures, random), over)
+      await pause(timers, nextTry(failures, random), over.signal)
     }
   }
 

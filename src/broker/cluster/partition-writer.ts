@@ -5,10 +5,11 @@ import { checkPartitionChange } from '../../coordination/partition-change.js'
 import { isPortalError } from '../../core/errors.js'
 import { isLed } from '../../core/placement/members-view.js'
 import { nextPlacement } from '../../core/placement/next-placement.js'
+import { pause } from '../../runtime/pause.js'
 import type { Random, Timers } from '../../runtime/runtime.js'
 import type { ClusterState } from './cluster-state.js'
 import type { Ending } from './ending.js'
-import { pause, retryDelay } from './timing.js'
+import { nextTry } from './timing.js'
 
 export interface PartitionWriterParts {
   readonly documents: DocumentStore
@@ -115,7 +116,7 @@ export class PartitionWriter {
       if (!over.isOver) {
         if (!isPortalError(error, 'DISCONNECTED', 'TIMEOUT')) onError(error)
         this.#urgent.add(path)
-        await pause(timers, retryDelay(++this.#failures, random), over)
+        await pause(timers, nextTry(++this.#failures, random), over.signal)
       }
     }
     this.#busy.delete(path)

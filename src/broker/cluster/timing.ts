@@ -1,24 +1,12 @@
+import { retryDelay } from '../../runtime/pause.js'
 import type { Random, Timer, Timers } from '../../runtime/runtime.js'
 import type { Ending } from './ending.js'
 
-/** Milliseconds before the next try, after `failures` ≥ 1 in a row: 100 doubling to 2,000, of which up to half by chance. */
-export function retryDelay(failures: number, random: Random): number {
-  const full = Math.min(2_000, 100 * 2 ** Math.min(failures - 1, 10))
-  return full * (0.5 + random.float() / 2)
-}
+const LONGEST = 2_000
 
-/** Resolves after `milliseconds`, or at the end. */
-export function pause(timers: Timers, milliseconds: number, over: Ending): Promise<void> {
-  return new Promise((resolve) => {
-    if (over.isOver) return resolve()
-    const timer = timers.setTimeout(done, milliseconds)
-    const forget = over.onEnd(done)
-    function done(): void {
-      timer.cancel()
-      forget()
-      resolve()
-    }
-  })
+/** Milliseconds before the controller tries again, after `failures` ≥ 1 in a row. */
+export function nextTry(failures: number, random: Random): number {
+  return retryDelay(failures, random, LONGEST)
 }
 
 /** Calls with a signal that aborts at the end, or after `milliseconds`. */

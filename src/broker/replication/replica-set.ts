@@ -1,7 +1,7 @@
 import type { MemberDocument, ReplicaName } from '../../coordination/documents.js'
-import { isSameReplica } from '../../coordination/partition-change.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
 import { PortalError } from '../../core/errors.js'
+import { isSameReplica } from '../../core/placement/placed-partition.js'
 import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
 import { logName } from '../hosting.js'
 import type { Topic } from '../topic.js'

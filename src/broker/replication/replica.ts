@@ -1,7 +1,7 @@
 import type { GroupDocument, ReplicaName } from '../../coordination/documents.js'
-import { isSameReplica } from '../../coordination/partition-change.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
+import { isSameReplica } from '../../core/placement/placed-partition.js'
 import type { Incarnation } from '../../protocol/peer-service.js'
 import { pause } from '../../runtime/pause.js'
 import { sleepUntil } from '../../runtime/wait.js'

@@ -1,5 +1,11 @@
 import { canLead, isAlive, isLed, type MembersView } from './members-view.js'
-import { includesReplica, isSame, nameOf, type PlacedPartition, type Replica } from './placed-partition.js'
+import {
+  includesReplica,
+  isSameReplica,
+  nameOf,
+  type PlacedPartition,
+  type Replica,
+} from './placed-partition.js'
 import { isReplaced } from './rename-replicas.js'
 
 /**
@@ -55,7 +61,10 @@ export function livingInSync(
 
 /** In the order of preference. */
 function everyReplica({ replicas, target = [] }: PlacedPartition): Replica[] {
-  return [...replicas, ...target.filter((replica) => !replicas.some((other) => isSame(other, replica)))]
+  return [
+    ...replicas,
+    ...target.filter((replica) => !replicas.some((other) => isSameReplica(other, replica))),
+  ]
 }
 
 function lead<P extends PlacedPartition>(partition: P, leader: Replica, view: MembersView): P {

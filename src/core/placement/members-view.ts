@@ -1,4 +1,4 @@
-import { isSame, type PlacedPartition, type Replica } from './placed-partition.js'
+import { isSameReplica, type PlacedPartition, type Replica } from './placed-partition.js'
 
 /** A living broker, as far as placement looks at it. */
 export interface ClusterMember extends Replica {
@@ -15,7 +15,7 @@ export type MembersView = ReadonlyMap<string, ClusterMember>
 
 /** Whether the broker lives, with this database. */
 export function isAlive(replica: Replica, view: MembersView): boolean {
-  return isSame(view.get(replica.broker) ?? null, replica)
+  return isSameReplica(view.get(replica.broker) ?? null, replica)
 }
 
 /** Whether the leader lives, in the very life that its epoch was given to. */

@@ -19,12 +19,12 @@ export interface PlacedPartition {
   readonly target?: readonly Replica[] | undefined
 }
 
-export function isSame(a: Replica | null, b: Replica | null): boolean {
+export function isSameReplica(a: Replica | null, b: Replica | null): boolean {
   return a?.broker === b?.broker && a?.storage === b?.storage
 }
 
 export function includesReplica(list: readonly Replica[], replica: Replica): boolean {
-  return list.some((each) => isSame(each, replica))
+  return list.some((each) => isSameReplica(each, replica))
 }
 
 export function nameOf({ broker, storage }: Replica): Replica {

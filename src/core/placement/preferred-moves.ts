@@ -1,5 +1,5 @@
 import { canLead, isLed, type MembersView } from './members-view.js'
-import { includesReplica, isSame, type PlacedPartition, type Replica } from './placed-partition.js'
+import { includesReplica, isSameReplica, type PlacedPartition, type Replica } from './placed-partition.js'
 
 /** Leadership of a partition that should go from its living leader to another replica in sync. */
 export interface LeaderMove {
@@ -17,7 +17,7 @@ export function preferredMoves(partitions: Iterable<PlacedPartition>, view: Memb
     const { topicId, partition, epoch, leader, target } = placed
     if (leader === null || !isLed(placed, view)) continue
     const to = target === undefined ? preferred(placed, view) : leaderAfterMove(placed, target, view)
-    if (to && !isSame(to, leader)) moves.push({ topicId, partition, epoch, from: leader, to })
+    if (to && !isSameReplica(to, leader)) moves.push({ topicId, partition, epoch, from: leader, to })
   }
   return moves
 }

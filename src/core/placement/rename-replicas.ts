@@ -1,5 +1,11 @@
 import { isAlive, type MembersView } from './members-view.js'
-import { includesReplica, isSame, nameOf, type PlacedPartition, type Replica } from './placed-partition.js'
+import {
+  includesReplica,
+  isSameReplica,
+  nameOf,
+  type PlacedPartition,
+  type Replica,
+} from './placed-partition.js'
 
 /**
  * A broker that came back with another database is a new replica in the place of the old one. The old one stays named beside it while it is in
@@ -26,6 +32,7 @@ function rename(list: readonly Replica[], inSync: readonly Replica[], view: Memb
     if (current === replica || includesReplica(inSync, replica)) renamed.push(replica)
     if (!includesReplica(renamed, current) && !includesReplica(list, current)) renamed.push(current)
   }
-  const same = renamed.length === list.length && renamed.every((it, at) => isSame(it, list[at] ?? null))
+  const same =
+    renamed.length === list.length && renamed.every((it, at) => isSameReplica(it, list[at] ?? null))
   return same ? list : renamed
 }
