@@ -4,6 +4,7 @@ import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './co
 import { learnLeaders } from './connect-cluster.js'
 import { streams } from './connect-streams.js'
 import { systemRuntime } from './runtime/system.js'
+import type { Send } from './transport/http/client/send.js'
 import type { ClientTls, UndiciSend } from './transport/http/client/undici-send.js'
 
 export type { ClientTls }
@@ -29,10 +30,11 @@ export function connect(
   checkConnectOptions(options, ['tls'])
   const { tls, runtime = systemRuntime({ crc32 }), ...rest } = options
   let carrier: Promise<UndiciSend> | undefined
-  // Loaded by the first call: whoever embeds a broker and never connects needs none of it.
-  const load = () => {
+  // Loaded by the first call: whoever embeds a broker and never connects needs none of it. Those that come later do not wait.
+  let send: Send = async (request) => {
     carrier ??= import('./transport/http/client/undici-send.js').then(({ undiciSend }) => undiciSend(tls))
-    return carrier
+    send = (await carrier).send
+    return send(request)
   }
   const loadPacking = () => import('./transport/http/packing.js')
   return new RemoteConnection(
@@ -42,7 +44,7 @@ export function connect(
       streams,
       learn: learnLeaders,
       pack: async (records, compression) => (await loadPacking()).pack(records, compression),
-      send: async (request) => (await load()).send(request),
+      send: (request) => send(request),
       close: async () => (await carrier)?.close(),
       prepare: (closed) => setMaxListeners(0, closed),
     },

@@ -14,7 +14,6 @@ export const fetchSend: Send = async ({ method, origin, path, headers, body, sig
   })
   return {
     status: response.status,
-    type: response.headers.get('content-type') ?? '',
     body: new Uint8Array(await response.arrayBuffer()),
   }
 }

@@ -21,7 +21,8 @@ export interface SendRequest {
 
 export interface SendResponse {
   readonly status: number
-  readonly type: string
+  /** The content type; '' if there is none. Carriers between brokers say it. */
+  readonly type?: string | undefined
   readonly body: Uint8Array
 }
 
