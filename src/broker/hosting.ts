@@ -2,6 +2,8 @@ import type { GroupDocument, PartitionDocument, TopicDocument } from '../coordin
 import type { GroupBody } from '../core/entry-body.js'
 import { PortalError } from '../core/errors.js'
 import type { PartitionState } from '../core/partition-state.js'
+import type { CallSignal } from '../runtime/call-signal.js'
+import { sleepUntil } from '../runtime/wait.js'
 import { groupMoved } from './consume-service.js'
 import { appendInternal, DeadLetterMover } from './dead-letters.js'
 import type { PartitionHost } from './host.js'
@@ -85,6 +87,20 @@ export class Hosting {
     return () => this.#topicWaits.delete(callback)
   }
 
+  /** Sleeps until `test` holds, at most so many milliseconds: it is asked when a topic has come, changed or gone, or a partition is led here. */
+  async until(test: () => boolean, timeout: number, signal?: CallSignal | undefined): Promise<void> {
+    const { timers } = this.#host.runtime
+    await sleepUntil<true>(timers, 'Waiting for a topic', { timeout, signal }, (resolve) => {
+      let forget = () => {}
+      const look = () => {
+        if (test()) resolve(true)
+        else forget = this.onceTopic(look)
+      }
+      look()
+      return () => forget()
+    })
+  }
+
   /** From now on the dying are moved: every topic is open, their dead-letter topics among them. */
   allOpen(): void {
     this.#movable = true
@@ -136,6 +152,7 @@ export class Hosting {
     if (partition.closed) throw partition.closed
     topic.addPartition(partition)
     partition.found()
+    this.#wakeTopicWaits()
     // Groups that came meanwhile.
     await Promise.all(
       [...topic.groups.values()].map((group) =>

@@ -45,6 +45,7 @@ import { ClusterView } from './cluster-view.js'
 import { commandController } from './command-controller.js'
 import type { ControllerSettings } from './controller-settings.js'
 import { GroupWatches } from './group-watches.js'
+import { onceLed } from './once-led.js'
 import { onceOpen } from './once-open.js'
 import { peerService } from './peers.js'
 import { Reports } from './reports.js'
@@ -213,11 +214,16 @@ export class Clustered implements Standing {
   }
 
   route(own: BrokerService): BrokerService {
-    const { runtime, transport } = this.#parts
+    const { runtime, transport, hosting } = this.#parts
+    const service = onceLed(own, {
+      isAboutToLead: (topicId, partition) =>
+        this.#leads(topicId, partition) && hosting.topicById(topicId)?.partition(partition) === undefined,
+      until: (test, timeout, signal) => hosting.until(test, timeout, signal),
+    })
     this.#everything = clusterService({
       runtime,
       routes: this.#routes,
-      self: { id: this.#identity.brokerId, service: own },
+      self: { id: this.#identity.brokerId, service },
       connectTo: ({ url }) => transport.connectForwarding(url),
       closed: this.#ending.signal,
     })
@@ -326,15 +332,7 @@ export class Clustered implements Standing {
       const names = await store.children(paths.topics).catch(() => [])
       const areShown = () => names.every((name) => hosting.findByName(name) !== undefined)
       if (areShown()) return
-      await sleepUntil<true>(runtime.timers, 'joining', { timeout: TOLD_OF_TOPICS / 20 }, (resolve) => {
-        let forget = () => {}
-        const look = () => {
-          if (areShown()) resolve(true)
-          else forget = hosting.onceTopic(look)
-        }
-        look()
-        return () => forget()
-      })
+      await hosting.until(areShown, TOLD_OF_TOPICS / 20)
     }
   }
 
@@ -412,6 +410,14 @@ export class Clustered implements Standing {
     // The next leader need not wait for the controller.
     const member = this.#members().get(to.broker)
     if (member) this.#reports.tell(this.#connectPeer(member.url), document)
+  }
+
+  /** Whether the newest document says that this broker leads, in the life that it has. */
+  #leads(topicId: string, partition: number): boolean {
+    const { brokerId, storageId: storage, generation } = this.#identity
+    const document = this.#catalog.partition(topicId, partition)
+    if (!document || !isSameReplica(document.leader, { broker: brokerId, storage })) return false
+    return (document.incarnation ?? generation) === generation
   }
 
   #announceInSync({ topicId, partition, epoch, leader, inSync }: VersionedPartition): void {

@@ -15,6 +15,8 @@ const GATHER = 5
 const MAX_BYTES = 1 << 20
 /** How long to wait before asking again a leader that does not answer, or that does not lead (ms). */
 const RETRY = 50
+/** How soon it asks again one that does not lead a partition: mostly it is about to, and nothing is committed before it is followed (ms). */
+const NOT_YET = 20
 const LONGEST_RETRY = 1_000
 /** After so many failures in a row, about 20 seconds, a person is told: one that died is no member any more by then. */
 const STALLED = 24
@@ -46,6 +48,8 @@ export class FetchLoop {
   /** Those that are not asked for: their leader said no, or they are busy. Until when (monotonic ms). */
   readonly #resting = new Map<Follower, number>()
   readonly #session: FollowerSession
+  /** How often in a row. */
+  readonly #refused = new Map<Follower, number>()
   readonly #end = new AbortController()
   #request: AbortController | undefined
   #gathering: Timer | undefined
@@ -70,6 +74,7 @@ export class FetchLoop {
     this.#followers.delete(follower)
     this.#resting.delete(follower)
     this.#session.exclude(follower)
+    this.#refused.delete(follower)
   }
 
   async stop(): Promise<void> {
@@ -141,7 +146,7 @@ export class FetchLoop {
         {
           cluster: this.#host.cluster(),
           from: this.#host.self(),
-          wait: Math.min(WAIT, lagTime / 4, Math.max(RETRY, rested)),
+          wait: Math.min(WAIT, lagTime / 4, Math.max(NOT_YET, rested)),
           maxBytes: MAX_BYTES,
           now: Math.floor(runtime.clock.now()),
           ...asked,
@@ -168,8 +173,11 @@ export class FetchLoop {
 
   async #take(follower: Follower, asked: FetchPosition, result: FetchResult): Promise<void> {
     if (result.type === 'error') {
-      return this.#rest(follower, 2 * RETRY)
+      const times = (this.#refused.get(follower) ?? 0) + 1
+      this.#refused.set(follower, times)
+      return this.#rest(follower, Math.min(2 * RETRY, NOT_YET * times))
     }
+    this.#refused.delete(follower)
     try {
       if (result.type === 'behind' && follower.isAt(asked)) void this.#install(follower)
       else if (result.type !== 'behind') await this.#takeEntries(follower, asked, result)

@@ -109,10 +109,9 @@ export class PartitionQueue {
   /** Takes out everything that is not under way, for another topic. */
   takeWaiting(): ProducerBatch[] {
     this.open = undefined
-    const taken = this.batches.filter((batch) => batch.state === 'open' || batch.state === 'waiting')
-    const left = this.batches.filter((batch) => batch.state === 'sending')
-    this.batches.splice(0, this.batches.length, ...left)
-    return taken
+    const pending = this.pending()
+    this.batches.splice(0, this.batches.length, ...pending.filter(({ state }) => state === 'sending'))
+    return pending.filter(({ state }) => state !== 'sending')
   }
 
   /** Adds a batch that another queue had. */

@@ -13,6 +13,9 @@ import { Resolver } from './resolver.js'
 /** Bytes of one request; a larger batch goes alone. */
 const REQUEST_BYTES = 256 * 1024
 
+/** The longest pause while nobody leads (ms): brokers let wait what will have a leader soon. */
+const MOVED = 200
+
 /** What a sender tells its accumulator. */
 export interface SenderEvents {
   /** Its room in the buffer is free again. */
@@ -201,7 +204,7 @@ export class Sender {
     const { clock, random } = this.#side.runtime
     if (queue.retryAt <= clock.monotonic()) {
       const delay = retryDelay(++queue.failures, random)
-      queue.retryAt = queue.sentAt + (moved && queue.failures < 2 ? 0 : delay)
+      queue.retryAt = queue.sentAt + (moved ? Math.min(MOVED, 100 * queue.failures - 100) : delay)
     }
     this.#sendSoon(queue)
   }
@@ -219,7 +222,7 @@ export class Sender {
         this.#events.waiting(queue)
         this.pump()
       },
-      Math.ceil(Math.max(0, queue.retryAt - clock.monotonic())),
+      Math.ceil(queue.retryAt - clock.monotonic()),
     )
   }
 }
