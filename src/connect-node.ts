@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { crc32 } from 'node:zlib'
 import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './connect.js'
 import { learnLeaders } from './connect-cluster.js'
@@ -46,7 +45,6 @@ export function connect(
       pack: async (records, compression) => (await loadPacking()).pack(records, compression),
       send: (request) => send(request),
       close: async () => (await carrier)?.close(),
-      prepare: (closed) => setMaxListeners(0, closed),
     },
   )
 }

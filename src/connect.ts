@@ -58,8 +58,6 @@ export interface Carrier {
   readonly streams?: Streams | undefined
   /** Makes the service, which is over any broker that answers, talk to the leaders themselves where there are several brokers. */
   learn?(service: RemoteService, parts: LearningParts): ClientSide['leaderOf']
-  /** Told of the signal to which every client of the connection listens: Node warns of more than ten listeners. */
-  prepare?(closed: AbortSignal): void
 }
 
 /**
@@ -82,7 +80,6 @@ export class RemoteConnection extends Emitter<ConnectionEvents> implements Conne
     const timeout = durationOption('timeout', options.timeout, 10_000, { min: 100 })
     this.#carrier = carrier
     const closed = this.#closed.signal
-    carrier.prepare?.(closed)
     const headersWith = (more: Record<string, string>) =>
       token === undefined
         ? more

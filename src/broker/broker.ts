@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { EventEmitter } from 'eventemitter3'
 import type { CoordinationStore } from '../coordination/coordination.js'
 import { isPortalError, type PortalError } from '../core/errors.js'
@@ -94,8 +93,6 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
 
   private constructor(parts: BrokerParts, identity: BrokerIdentity, coordination: CoordinationStore) {
     super()
-    // Every client of the broker listens to its end.
-    setMaxListeners(0, this.#closed.signal)
     this.#parts = parts
     this.#identity = identity
     const { storage, runtime } = parts

@@ -1,5 +1,6 @@
 import { abortedError, type PortalError } from '../core/errors.js'
 import type { CallOptions, Delivery, ReceiveRequest, ReceiveResponse } from '../protocol/service.js'
+import { onAbort } from '../runtime/on-abort.js'
 import type { Runtime, Timer } from '../runtime/runtime.js'
 import { FOREVER } from '../runtime/wait.js'
 import type { Dispatcher, Waiter } from './waiters.js'
@@ -20,10 +21,9 @@ export class ReceiveWait implements Waiter {
   readonly maxMessages: number
   readonly maxBytes: number
   readonly #dispatcher: Dispatcher
-  readonly #signal: CallOptions['signal']
   readonly #resolve: (response: ReceiveResponse) => void
   readonly #reject: (error: PortalError) => void
-  readonly #onAbort: (() => void) | undefined
+  readonly #forgetSignal: () => void
   readonly #timer: Timer | undefined
   granted = false
   done = false
@@ -46,13 +46,9 @@ export class ReceiveWait implements Waiter {
     this.maxMessages = Math.min(request.maxMessages, MAX_MESSAGES)
     this.maxBytes = Math.min(request.maxBytes, MAX_BYTES)
     this.#dispatcher = dispatcher
-    this.#signal = signal
     this.#resolve = resolve
     this.#reject = reject
-    if (signal !== undefined) {
-      this.#onAbort = () => this.fail(abortedError('receive', signal))
-      signal.addEventListener('abort', this.#onAbort, { once: true })
-    }
+    this.#forgetSignal = onAbort(signal, () => this.fail(abortedError('receive', signal!)))
     if (timeout !== undefined && timeout < FOREVER)
       this.#timer = timers.setTimeout(() => this.#timedOut(), timeout)
     dispatcher.add(this)
@@ -76,7 +72,7 @@ export class ReceiveWait implements Waiter {
     if (this.done) return false
     this.done = true
     this.#timer?.cancel()
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#forgetSignal()
     if (!this.granted) this.#dispatcher.waiters.delete(this)
     return true
   }

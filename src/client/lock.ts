@@ -2,6 +2,7 @@ import { abortedError, isPortalError, PortalError } from '../core/errors.js'
 import { checkName } from '../core/names.js'
 import type { ClientSide, Connection } from '../protocol/connection.js'
 import type { LockGrant } from '../protocol/service.js'
+import { onAbort } from '../runtime/on-abort.js'
 import { randomId, type Timer } from '../runtime/runtime.js'
 import { untilItSucceeds } from './backoff.js'
 import { asPortalError, clientSideOf, closedReason } from './client-side.js'
@@ -103,6 +104,7 @@ export class HeldLock {
   #timer: Timer | undefined
   #renewing = false
   #over = false
+  #forget: (() => void) | undefined
 
   /** @internal */
   constructor(side: ClientSide, name: string, token: number, ttl: number, since: number) {
@@ -111,8 +113,8 @@ export class HeldLock {
     this.token = token
     this.#ttl = ttl
     this.#goodUntil = since + ttl
-    side.closed.addEventListener('abort', this.#onClosed)
-    this.#schedule()
+    this.#forget = onAbort(side.closed, this.#onClosed)
+    if (!this.#over) this.#schedule()
   }
 
   /** Aborts when the lock is lost; its reason is a PortalError. */
@@ -181,6 +183,6 @@ export class HeldLock {
   #end(): void {
     this.#over = true
     this.#timer?.cancel()
-    this.#side.closed.removeEventListener('abort', this.#onClosed)
+    this.#forget?.()
   }
 }

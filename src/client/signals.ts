@@ -1,13 +1,7 @@
 import type { CallSignal } from '../runtime/call-signal.js'
+import { onAbort } from '../runtime/on-abort.js'
 import type { Timers } from '../runtime/runtime.js'
 import { pause } from './backoff.js'
-
-/** Calls `listener` when `signal` aborts: now, if it has. Returns what forgets the listener. */
-export function onAbort(signal: CallSignal | undefined, listener: () => void): () => void {
-  if (signal?.aborted) listener()
-  else signal?.addEventListener('abort', listener, { once: true })
-  return () => signal?.removeEventListener('abort', listener)
-}
 
 interface JoinedSignal {
   readonly signal: AbortSignal

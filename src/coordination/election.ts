@@ -1,4 +1,5 @@
 import { PortalError } from '../core/errors.js'
+import { onAbort } from '../runtime/on-abort.js'
 import type { Random, Timers } from '../runtime/runtime.js'
 import type { CoordinationStore } from './coordination.js'
 import { DocumentStore } from './document-store.js'
@@ -29,10 +30,8 @@ export async function standForElection(
   const place = new LockPlace(parts, 'controller', paths.elections)
   const limit = new WaitLimit(parts.timers, { what: 'Standing for election', wait: Infinity, signal })
   const { lost } = parts.store.session
-  const onLoss = () => limit.endWith(sessionLost(lost.reason))
-  lost.addEventListener('abort', onLoss)
+  const forget = onAbort(lost, () => limit.endWith(sessionLost(lost.reason)))
   try {
-    if (lost.aborted) onLoss()
     if (limit.end === undefined) await place.join()
     await place.turn(limit)
     if (limit.end !== undefined) throw limit.end
@@ -45,7 +44,7 @@ export async function standForElection(
     void place.leave()
     throw error
   } finally {
-    lost.removeEventListener('abort', onLoss)
+    forget()
     limit.dispose()
   }
 }
@@ -57,8 +56,7 @@ export class Office {
   readonly #place: LockPlace
   readonly #loss = new AbortController()
   readonly #stopWatching: () => void
-  readonly #session: CoordinationStore['session']
-  readonly #onSessionLoss = () => this.#lose(sessionLost(this.#session.lost.reason))
+  #forget = (): void => {}
   #document: ControllerDocument
 
   constructor(
@@ -71,10 +69,8 @@ export class Office {
     this.#documents = documents
     this.#place = place
     this.#document = document
-    this.#session = store.session
     this.#stopWatching = store.watch(paths.controller, () => void this.confirm().catch(() => {}))
-    if (store.session.lost.aborted) this.#onSessionLoss()
-    else store.session.lost.addEventListener('abort', this.#onSessionLoss)
+    this.#forget = onAbort(store.session.lost, () => this.#lose(sessionLost(store.session.lost.reason)))
   }
 
   /** Aborts when the office is over, for whatever reason. What was decided before may still be under way: the term tells. */
@@ -115,7 +111,7 @@ export class Office {
   #lose(reason: PortalError): void {
     if (this.#loss.signal.aborted) return
     this.#stopWatching()
-    this.#session.lost.removeEventListener('abort', this.#onSessionLoss)
+    this.#forget()
     this.#loss.abort(reason)
     // Should the session live on, the next in line must not wait for it.
     void this.#place.leave()

@@ -1,6 +1,7 @@
 import { PortalError } from '../core/errors.js'
 import { checkName } from '../core/names.js'
 import type { CallSignal } from '../runtime/call-signal.js'
+import { onAbort } from '../runtime/on-abort.js'
 import type { Runtime } from '../runtime/runtime.js'
 import type { CoordinationStore } from './coordination.js'
 import { FencingTokens } from './fencing-tokens.js'
@@ -43,9 +44,7 @@ export class LockService {
     this.#tokens = new FencingTokens(store)
     this.#named = new NamedWaits(this.#parts, (...request) => this.#grant(...request))
     const { lost } = store.session
-    const onLoss = () => this.#stop(sessionLost(lost.reason))
-    if (lost.aborted) onLoss()
-    else lost.addEventListener('abort', onLoss, { once: true })
+    onAbort(lost, () => this.#stop(sessionLost(lost.reason)))
   }
 
   /**

@@ -1,4 +1,5 @@
 import { isPortalError, PortalError } from '../core/errors.js'
+import { onAbort } from '../runtime/on-abort.js'
 import type { Random, Timers } from '../runtime/runtime.js'
 import { type BrokerLife, checkRegistration, registerGeneration } from './broker-registration.js'
 import type { CoordinationStore } from './coordination.js'
@@ -68,10 +69,8 @@ export class Membership {
     const membership = new Membership(parts, documents, broker)
     const limit = new WaitLimit(parts.timers, { what: `Joining as ${member.broker}`, wait, signal })
     const { lost } = parts.store.session
-    const onLoss = () => limit.endWith(sessionLost(lost.reason))
-    lost.addEventListener('abort', onLoss)
+    const forget = onAbort(lost, () => limit.endWith(sessionLost(lost.reason)))
     try {
-      if (lost.aborted) onLoss()
       await checkRegistration(documents, broker)
       await membership.#olderGone(limit)
       await registerGeneration(documents, broker)
@@ -82,7 +81,7 @@ export class Membership {
       membership.#folder.close()
       throw error
     } finally {
-      lost.removeEventListener('abort', onLoss)
+      forget()
       limit.dispose()
     }
   }

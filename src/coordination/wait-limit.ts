@@ -1,5 +1,6 @@
 import { abortedError, type PortalError } from '../core/errors.js'
 import type { CallSignal } from '../runtime/call-signal.js'
+import { onAbort } from '../runtime/on-abort.js'
 import type { Timer, Timers } from '../runtime/runtime.js'
 
 /** Why a wait ended: its time was over, or what the error says. */
@@ -17,8 +18,7 @@ export interface WaitLimitOptions {
 export class WaitLimit {
   readonly wait: number
   readonly #timers: Timers
-  readonly #signal: CallSignal | undefined
-  readonly #onAbort: () => void
+  #forget = (): void => {}
   readonly #listeners = new Set<() => void>()
   #timer: Timer | undefined
   #end: WaitEnd | undefined
@@ -26,13 +26,8 @@ export class WaitLimit {
   constructor(timers: Timers, { what, wait, signal }: WaitLimitOptions) {
     this.wait = wait
     this.#timers = timers
-    this.#signal = signal
-    this.#onAbort = () => signal && this.endWith(abortedError(what, signal))
-    if (signal?.aborted) this.#onAbort()
-    else {
-      signal?.addEventListener('abort', this.#onAbort)
-      if (wait > 0 && wait < Infinity) this.#runFor(wait)
-    }
+    this.#forget = onAbort(signal, () => this.endWith(abortedError(what, signal!)))
+    if (!signal?.aborted && wait > 0 && wait < Infinity) this.#runFor(wait)
   }
 
   /** Why it ended, if it did. */
@@ -58,7 +53,7 @@ export class WaitLimit {
   /** What was waited for has come: time and the signal no longer end it. */
   dispose(): void {
     this.#timer?.cancel()
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#forget()
     this.#listeners.clear()
   }
 

@@ -1,5 +1,6 @@
 import { isPortalError } from '../core/errors.js'
 import type { CallOptions, ReceiveResponse, StreamCredit, StreamRequest } from '../protocol/service.js'
+import { onAbort } from '../runtime/on-abort.js'
 import { type Leader, type Leaders, passedOn } from './leaders.js'
 import type { Receive, ReceiveStreams } from './receive-streams.js'
 
@@ -59,9 +60,8 @@ export class LeaderStreams {
   ): AsyncGenerator<ReceiveResponse, void, undefined> {
     const { stream, topicId } = request
     const cut = new AbortController()
-    const abort = () => cut.abort(signal?.reason)
     if (signal?.aborted) return
-    signal?.addEventListener('abort', abort, { once: true })
+    const unlisten = onAbort(signal, () => cut.abort(signal?.reason))
     const forget = this.#leaders.onChange(() => {
       if (this.#onlyLeader(topicId) !== leader) cut.abort()
     })
@@ -80,7 +80,7 @@ export class LeaderStreams {
     } finally {
       this.#places.delete(stream)
       forget()
-      signal?.removeEventListener('abort', abort)
+      unlisten()
     }
   }
 

@@ -6,6 +6,7 @@ import type {
   StreamCredit,
   StreamRequest,
 } from '../protocol/service.js'
+import { onAbort } from '../runtime/on-abort.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { sleepUntil } from '../runtime/wait.js'
 
@@ -33,8 +34,7 @@ export class ReceiveStreams {
   ): AsyncGenerator<ReceiveResponse, void, undefined> {
     if (this.#open.has(id)) throw new PortalError('INVALID_ARGUMENT', `There is a stream ${id} already.`)
     const stream = new Stream(credit)
-    const end = () => stream.end()
-    signal?.addEventListener('abort', end, { once: true })
+    const forget = onAbort(signal, () => stream.end())
     this.#open.set(id, stream)
     try {
       if (signal?.aborted) return
@@ -56,7 +56,7 @@ export class ReceiveStreams {
       if (!(stream.signal.aborted && isPortalError(error, 'ABORTED'))) throw error
     } finally {
       this.#open.delete(id)
-      signal?.removeEventListener('abort', end)
+      forget()
     }
   }
 

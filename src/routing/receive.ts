@@ -6,6 +6,7 @@ import type {
   ReceiveRequest,
   ReceiveResponse,
 } from '../protocol/service.js'
+import { onAbort } from '../runtime/on-abort.js'
 import { sleepUntil } from '../runtime/wait.js'
 import { type Asking, notLed } from './ask.js'
 import { ConsumerWatch, HINT_WAIT } from './consumer-watch.js'
@@ -32,9 +33,8 @@ export class LeaderReceives {
 
   async receive(request: ReceiveRequest, { signal }: CallOptions = {}): Promise<ReceiveResponse> {
     const stop = new AbortController()
-    const abort = () => stop.abort(signal!.reason)
     if (signal?.aborted) throw abortedError('The call receive', signal)
-    signal?.addEventListener('abort', abort, { once: true })
+    const forget = onAbort(signal, () => stop.abort(signal!.reason))
     const name = request.id === undefined ? undefined : nameOf(request, request.id)
     if (name !== undefined) this.#underWay.set(name, stop)
     try {
@@ -43,7 +43,7 @@ export class LeaderReceives {
         this.#watch(request, leaders),
       ).run()
     } finally {
-      signal?.removeEventListener('abort', abort)
+      forget()
       if (name !== undefined && this.#underWay.get(name) === stop) this.#underWay.delete(name)
     }
   }
@@ -52,8 +52,7 @@ export class LeaderReceives {
   async #hint(request: ReceiveRequest, signal: AbortSignal): Promise<ReceiveResponse> {
     const { leaders } = this.#asking.leaders.ofTopic(request.topicId)
     const cut = new AbortController()
-    const abort = () => cut.abort(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
+    const forget = onAbort(signal, () => cut.abort(signal.reason))
     const ask = (leader: Leader) =>
       leader.service.receive({ ...request, id: undefined }, passedOn({ signal: cut.signal }))
     try {
@@ -61,7 +60,7 @@ export class LeaderReceives {
     } catch (error) {
       throw (error as AggregateError).errors[0] ?? notLed(request.topicId, 0)
     } finally {
-      signal.removeEventListener('abort', abort)
+      forget()
       cut.abort()
     }
   }
@@ -134,8 +133,7 @@ class Receiving {
     const { leaders } = this.#asking
     const { topicId } = this.#request
     const cut = new AbortController()
-    const abort = () => cut.abort(this.#signal.reason)
-    this.#signal.addEventListener('abort', abort, { once: true })
+    const unlisten = onAbort(this.#signal, () => cut.abort(this.#signal.reason))
     const forget = leaders.onChange(() => {
       const { leaders: now, complete } = leaders.ofTopic(topicId)
       if (!complete || now.length !== 1 || now[0] !== leader) cut.abort()
@@ -157,7 +155,7 @@ class Receiving {
       throw error
     } finally {
       forget()
-      this.#signal.removeEventListener('abort', abort)
+      unlisten()
     }
   }
 

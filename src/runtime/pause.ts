@@ -1,4 +1,5 @@
 import type { CallSignal } from './call-signal.js'
+import { onAbort } from './on-abort.js'
 import type { Random, Timers } from './runtime.js'
 
 const INITIAL = 100
@@ -15,10 +16,10 @@ export function pause(timers: Timers, milliseconds: number, signal?: CallSignal)
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve()
     const timer = milliseconds < Number.POSITIVE_INFINITY ? timers.setTimeout(done, milliseconds) : undefined
-    signal?.addEventListener('abort', done, { once: true })
+    const forget = onAbort(signal, done)
     function done(): void {
       timer?.cancel()
-      signal?.removeEventListener('abort', done)
+      forget()
       resolve()
     }
   })

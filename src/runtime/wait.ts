@@ -1,5 +1,6 @@
 import { abortedError, type PortalError } from '../core/errors.js'
 import type { CallSignal } from './call-signal.js'
+import { onAbort } from './on-abort.js'
 import type { Timer, Timers } from './runtime.js'
 
 /** Longer than any timer: such a wait has no end. */
@@ -33,12 +34,11 @@ export async function sleepUntil<T>(
       if (over) return
       over = true
       timer?.cancel()
-      signal?.removeEventListener('abort', onAbort)
+      forget()
       stop?.()
       finish()
     }
-    const onAbort = () => end(() => reject(abortedError(what, signal!)))
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const forget = onAbort(signal, () => end(() => reject(abortedError(what, signal!))))
     if (timeout !== undefined && timeout < FOREVER) {
       timer = timers.setTimeout(() => {
         if (!ends.coming?.()) end(() => resolve(undefined))

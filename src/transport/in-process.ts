@@ -4,6 +4,7 @@ import type { PeerService } from '../protocol/peer-service.js'
 import type { BrokerService, CallOptions, ReceiveResponse, StreamRequest } from '../protocol/service.js'
 import { allPeerMethods } from '../protocol/wire/peer.js'
 import type { CallSignal } from '../runtime/call-signal.js'
+import { onAbort } from '../runtime/on-abort.js'
 import { thrownElsewhere } from './elsewhere.js'
 import type { Listener, Transport } from './transport.js'
 
@@ -81,16 +82,16 @@ class Place {
     if (given?.aborted) return Promise.reject(abortedError(`The call ${name}`, given))
     const signal = GRANTING.has(name) ? undefined : given
     return new Promise<T>((resolve, reject) => {
-      const abort = (): void => end(abortedError(`The call ${name}`, signal!))
       const end = (error: PortalError): void => {
         this.#calls.delete(end)
-        signal?.removeEventListener('abort', abort)
+        forget()
         reject(error)
       }
       this.#calls.add(end)
+      const forget = onAbort(signal, () => end(abortedError(`The call ${name}`, signal!)))
       const done = (value: T): void => {
         this.#calls.delete(end)
-        signal?.removeEventListener('abort', abort)
+        forget()
         resolve(value)
       }
       try {
@@ -98,7 +99,6 @@ class Place {
       } catch (error) {
         end(error as PortalError)
       }
-      signal?.addEventListener('abort', abort, { once: true })
     })
   }
 }

@@ -37,6 +37,26 @@ describe('an AbortSignal that aborts', () => {
     expect(await consumer.receive()).toMatchObject({ value: 0, deliveryCount: 1 })
   })
 
+  test('may end many calls at once, and Node warns of none', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    await new Admin(broker).createTopic('wide', { partitions: 24 })
+    const consumer = new Consumer(broker, 't')
+    const many = Array.from({ length: 24 }, () => [
+      consumer.receive({ signal }),
+      readAll(new Reader(broker, 'wide', { live: true, signal })),
+      new Lock(broker, 'one').acquire({ signal }),
+    ]).flat()
+    const outcomes = Promise.allSettled(many)
+    await abortLater()
+    const refused = (await outcomes).filter(({ status }) => status === 'rejected')
+    process.off('warning', onWarning)
+    // One of them has the lock.
+    expect(refused).toHaveLength(many.length - 1)
+    expect(warnings).toEqual([])
+  })
+
   test('ends a receive with a timeout, and one of a topic that does not exist', async () => {
     const both = [
       expect(new Consumer(broker, 't').receive({ signal, timeout: 60_000 })).rejects.toMatchObject(ABORTED),

@@ -71,7 +71,9 @@ class Work {
       } catch (error) {
         if (!isPortalError(error)) throw error
         this.#world.count(`network ${this.#options.style} ${error.code}`, 1)
-        this.#world.trace.line(`${this.#options.style} of ${this.#options.group}: ${error.code} ${error.message}`)
+        this.#world.trace.line(
+          `${this.#options.style} of ${this.#options.group}: ${error.code} ${error.message}`,
+        )
         if (error.code === 'CLOSED') return
       }
       await scheduler.sleep(scheduler.random() * 300)

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type {
   BrokerAddress,
@@ -18,7 +17,6 @@ import { watch } from './client-support/fake-connection.js'
 import { FakeCluster, type SeenCall, TOPIC } from './routing-support/fake-cluster.js'
 
 const forever = new AbortController().signal
-setMaxListeners(0, forever)
 
 interface Setup {
   readonly cluster: FakeCluster

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type { BrokerService, ReceiveRequest } from '../../src/protocol/service.js'
 import { clusterService } from '../../src/routing/cluster-service.js'
@@ -6,7 +5,6 @@ import { watch } from './client-support/fake-connection.js'
 import { FakeCluster, type FakeRoutes, TOPIC } from './routing-support/fake-cluster.js'
 
 const forever = new AbortController().signal
-setMaxListeners(0, forever)
 
 interface Setup {
   readonly cluster: FakeCluster

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { FIRST_VERSIONS, type Versions } from '../../coordination/cluster-versions.js'
 import type { CoordinationStore } from '../../coordination/coordination.js'
 import { type MemberDocument, paths, type ReplicaName } from '../../coordination/documents.js'
@@ -130,8 +129,6 @@ export class Clustered implements Standing {
     this.#counted = parts.identity.generation
     const { runtime, hosting, cluster } = parts
     this.#life = randomId(runtime.random)
-    // Every call that is passed on listens to the end.
-    setMaxListeners(0, this.#ending.signal)
     this.#routes = new BrokerRoutes(this.#catalog, () => this.#members(), hosting)
     this.#view = new ClusterView({
       catalog: this.#catalog,

@@ -12,6 +12,7 @@ import type {
   PeerService,
   PushedDocument,
 } from '../../protocol/peer-service.js'
+import { onAbort } from '../../runtime/on-abort.js'
 import { pause } from '../../runtime/pause.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { endAbandonedCreations } from './abandoned-creations.js'
@@ -132,8 +133,7 @@ export class ControllerTerm {
     const over = this.#over
     over.onEnd(() => this.#stop())
     const { lost } = this.#office
-    lost.addEventListener('abort', () => over.end(), { once: true })
-    if (lost.aborted) over.end()
+    onAbort(lost, () => over.end())
     await this.#persist(() => this.#state.openBrokers())
     if (!over.isOver) this.#begin()
     await this.#persist(() => this.#state.openTopics())

@@ -17,6 +17,7 @@ import { ENTRY_VERSION } from '../../core/entry.js'
 import type { MembersView } from '../../core/placement/members-view.js'
 import type { PeerService } from '../../protocol/peer-service.js'
 import { PEER_VERSION } from '../../protocol/wire/peer-message.js'
+import { onAbort } from '../../runtime/on-abort.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import type { BrokerIdentity } from '../identity.js'
 import { Controller } from './controller.js'
@@ -163,9 +164,7 @@ export class ClusterSession {
 
   /** Resolves when it is lost. */
   async lost(): Promise<void> {
-    const { lost } = this.store.session
-    if (lost.aborted) return
-    await new Promise<void>((resolve) => lost.addEventListener('abort', () => resolve(), { once: true }))
+    await new Promise<void>((resolve) => onAbort(this.store.session.lost, resolve))
   }
 
   /** `stopped`: the generation of a clean stop, to be recorded. */

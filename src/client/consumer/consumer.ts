@@ -1,6 +1,7 @@
 import { abortedError, PortalError } from '../../core/errors.js'
 import { checkTopicName } from '../../core/names.js'
 import type { ClientSide, Connection } from '../../protocol/connection.js'
+import { onAbort } from '../../runtime/on-abort.js'
 import { clientSideOf } from '../client-side.js'
 import {
   checkOptionNames,
@@ -10,7 +11,7 @@ import {
   numberOption,
   signalOption,
 } from '../options.js'
-import { onAbort, within } from '../signals.js'
+import { within } from '../signals.js'
 import { Engine } from './engine.js'
 import { MessageIterator } from './iterator.js'
 import type { Message } from './message.js'
@@ -42,6 +43,7 @@ export class Consumer<T = unknown> implements AsyncIterable<Message<T>> {
   readonly #engine: Engine
   readonly #topic: string
   readonly #signal: AbortSignal | undefined
+  #forget: (() => void) | undefined
   #draining: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -51,8 +53,7 @@ export class Consumer<T = unknown> implements AsyncIterable<Message<T>> {
     const resolved = resolveConsumerOptions(options, this.#side.runtime.random)
     this.#engine = new Engine(this.#side, topic, resolved)
     this.#signal = resolved.signal
-    if (this.#signal?.aborted) this.#aborted()
-    else this.#signal?.addEventListener('abort', this.#aborted, { once: true })
+    this.#forget = onAbort(this.#signal, this.#aborted)
   }
 
   /**
@@ -159,7 +160,7 @@ export class Consumer<T = unknown> implements AsyncIterable<Message<T>> {
   async #close(timeout: number, reason: PortalError): Promise<void> {
     const { timers } = this.#side.runtime
     const engine = this.#engine
-    this.#signal?.removeEventListener('abort', this.#aborted)
+    this.#forget?.()
     engine.stop(reason)
     engine.endStreams()
     const deadline = engine.now() + timeout

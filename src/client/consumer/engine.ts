@@ -3,6 +3,7 @@ import { TransientSet } from '../../core/transient-set.js'
 import type { ClientSide } from '../../protocol/connection.js'
 import type { Session, Wanted } from '../../protocol/feed.js'
 import type { HeldToken, ReceiveResponse, SettleOutcome } from '../../protocol/service.js'
+import { onAbort } from '../../runtime/on-abort.js'
 import type { Timers } from '../../runtime/runtime.js'
 import { closedReason } from '../client-side.js'
 import { Fetcher, type FetchingConsumer } from './fetcher.js'
@@ -56,6 +57,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
   #failure: PortalError | undefined
   #room = PER_TURN
   #turnDeferred = false
+  #forget: (() => void) | undefined
   /** Resolves when the consumer has closed. */
   readonly closed: Promise<void>
   #closed!: () => void
@@ -76,8 +78,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
     })
     this.keeper = new LeaseKeeper(this, this.#held, options.lease)
     this.fetcher = new Fetcher(this)
-    if (side.closed.aborted) this.#connectionClosed()
-    else side.closed.addEventListener('abort', this.#connectionClosed)
+    this.#forget = onAbort(side.closed, this.#connectionClosed)
   }
 
   get ending(): AbortSignal {
@@ -406,7 +407,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
   stop(reason: PortalError): void {
     if (this.ending.aborted) return
     this.#ending.abort(reason)
-    this.side.closed.removeEventListener('abort', this.#connectionClosed)
+    this.#forget?.()
     this.fetcher.stop()
     if (this.#streams === 0) this.releaseBuffered()
     this.#serve()

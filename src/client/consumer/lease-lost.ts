@@ -4,8 +4,8 @@ import type { HeldLease } from './held-batch.js'
 export function leaseLost(lease: HeldLease, offset: number): PortalError<'LEASE_LOST'> {
   return new PortalError(
     'LEASE_LOST',
-    `The lease of message ${nameOf(lease, offset)} is lost: it took longer than its lease, the group was moved, or the ` +
-      "consumer closed. The message is delivered again. Raise 'lease', call extend, or use run, which renews leases.",
+    `The lease of message ${nameOf(lease, offset)} is lost: it ran out, the group was moved, or the consumer ` +
+      "closed. The message is delivered again. Raise 'lease', call extend, or use run, which renews leases.",
   )
 }
 

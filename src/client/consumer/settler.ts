@@ -246,7 +246,7 @@ export class Settler {
   #failed(groups: readonly SettleGroup[], cause: PortalError): void {
     const moved = isPortalError(cause, 'GROUP_NOT_FOUND', 'TOPIC_NOT_FOUND')
     const error = moved
-      ? new PortalError('LEASE_LOST', `Group '${this.#group}' was moved or deleted: all leases are lost.`, {
+      ? new PortalError('LEASE_LOST', `Group '${this.#group}' was moved or deleted: its leases are lost.`, {
           cause,
         })
       : cause

@@ -232,7 +232,7 @@ function tooLarge(topic: TopicQueue, outgoing: Outgoing): boolean {
 function messageTooLarge(topic: TopicQueue, outgoing: Outgoing): PortalError {
   return new PortalError(
     'MESSAGE_TOO_LARGE',
-    `A message of about ${outgoing.bytes} bytes is above the limit of topic '${topic.name}', ${topic.route!.maxMessageBytes} bytes. ` +
+    `A message of about ${outgoing.bytes} bytes is above the ${topic.route!.maxMessageBytes} of topic '${topic.name}'. ` +
       "Send less, or raise the topic's 'maxMessageBytes'.",
   )
 }
@@ -240,7 +240,7 @@ function messageTooLarge(topic: TopicQueue, outgoing: Outgoing): PortalError {
 function neverSent(topic: string, cause: PortalError | undefined): PortalError {
   return new PortalError(
     'TIMEOUT',
-    `A message for '${topic}' was not sent within 'deliveryTimeout'. It is not stored.`,
+    `A message for '${topic}' was not sent within 'deliveryTimeout': it is not stored.`,
     { cause },
   )
 }

@@ -3,9 +3,9 @@ import { checkTopicName } from '../../core/names.js'
 import type { RecordInput } from '../../core/record-batch-builder.js'
 import type { ClientSide, Connection } from '../../protocol/connection.js'
 import { clientDiagnostics } from '../../runtime/diagnostics.js'
+import { onAbort } from '../../runtime/on-abort.js'
 import { clientSideOf, closedReason } from '../client-side.js'
 import { checkOptionNames, describe, invalid, signalOption } from '../options.js'
-import { onAbort } from '../signals.js'
 import { Accumulator } from './accumulator.js'
 import { announceSend, withHeaders } from './announce-send.js'
 import { type ProducerOptions, resolveProducerOptions } from './options.js'
@@ -33,6 +33,7 @@ export class Producer {
   readonly #names = new Set<string>()
   #closing: Promise<void> | undefined
   /** Filled by the executor: one closure serves all sends. */
+  readonly #forget: () => void
   #resolve!: (sent: Sent) => void
   #reject!: (error: PortalError) => void
   readonly #executor = (resolve: (sent: Sent) => void, reject: (error: PortalError) => void): void => {
@@ -43,7 +44,7 @@ export class Producer {
   constructor(connection: Connection, options: ProducerOptions = {}) {
     this.#side = clientSideOf(connection)
     this.#accumulator = new Accumulator(this.#side, resolveProducerOptions(options))
-    this.#side.closed.addEventListener('abort', this.#abandon)
+    this.#forget = onAbort(this.#side.closed, this.#abandon)
   }
 
   /**
@@ -91,9 +92,7 @@ export class Producer {
 
   /** Takes no more messages, and resolves when everything sent before is stored or has failed. May be called twice. */
   close(): Promise<void> {
-    this.#closing ??= this.#accumulator.flush().then(() => {
-      this.#side.closed.removeEventListener('abort', this.#abandon)
-    })
+    this.#closing ??= this.#accumulator.flush().then(this.#forget)
     return this.#closing
   }
 

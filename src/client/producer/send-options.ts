@@ -59,10 +59,7 @@ export function checkMessageOptions(options: MessageOptions, also: 'signal' | 'v
     } else if (!LATER.includes(name)) {
       checkOptionNames('send', options, [...RULES.keys(), also])
     } else if (value !== undefined) {
-      throw new PortalError(
-        'UNSUPPORTED',
-        `The option '${name}' of send is not supported by this version of portal-mq.`,
-      )
+      throw new PortalError('UNSUPPORTED', `This version of portal-mq does not know '${name}' of send yet.`)
     }
   }
 }

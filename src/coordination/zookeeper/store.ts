@@ -1,4 +1,5 @@
 import { PortalError } from '../../core/errors.js'
+import { onAbort } from '../../runtime/on-abort.js'
 import type { Timers } from '../../runtime/runtime.js'
 import type {
   CoordinationNode,
@@ -45,7 +46,7 @@ export class ZooKeeperStore implements CoordinationStore {
     this.#root = root
     this.#maker = new NodeMaker(client, root)
     this.#timers = timers
-    session.lost.addEventListener('abort', () => this.#abandon(), { once: true })
+    onAbort(session.lost, () => this.#abandon())
   }
 
   get session(): CoordinationSession {
@@ -166,8 +167,10 @@ export class ZooKeeperStore implements CoordinationStore {
         timer.cancel()
         resolve()
       }
-      this.#session.lost.addEventListener('abort', onEnd, { once: true })
-      void Promise.allSettled([...this.#underWay]).then(onEnd)
+      const forget = onAbort(this.#session.lost, onEnd)
+      void Promise.allSettled([...this.#underWay])
+        .then(onEnd)
+        .then(forget)
     })
   }
 

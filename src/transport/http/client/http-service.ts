@@ -20,6 +20,7 @@ import { decodeReadResponse } from '../../../protocol/wire/read.js'
 import { decodeReceiveResponse, encodeReceiveRequest } from '../../../protocol/wire/receive.js'
 import { decodeSettleResponse, encodeSettleRequest } from '../../../protocol/wire/settle.js'
 import { WIRE_TYPE } from '../../../protocol/wire/wire.js'
+import { onAbort } from '../../../runtime/on-abort.js'
 import type { Clock, Timer, Timers } from '../../../runtime/runtime.js'
 import { asSeenFromHere } from '../../elsewhere.js'
 import { problemOf, unreachable } from './no-answer.js'
@@ -179,17 +180,16 @@ export function httpService(url: string, options: HttpServiceOptions): RemoteSer
       // A grant may be on its way when the wait is given up: the broker is asked to end it, and its answer is awaited.
       const cut = new AbortController()
       let patience: Timer | undefined
-      const end = (): void => {
+      const forget = onAbort(signal?.aborted ? undefined : signal, () => {
         const giveUp = () => cut.abort(signal?.reason)
         patience = timers.setTimeout(giveUp, PATIENCE)
         endReceive({ ...request, id }).catch(giveUp)
-      }
-      signal?.addEventListener('abort', end)
+      })
       try {
         // A hint's answer is empty: that it has come says it.
         return await sleep(request.wait, once, ({ deliveries }) => request.hint || deliveries.length > 0)
       } finally {
-        signal?.removeEventListener('abort', end)
+        forget()
         patience?.cancel()
       }
     },

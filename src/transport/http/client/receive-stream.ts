@@ -1,6 +1,7 @@
 import { abortedError, type PortalError } from '../../../core/errors.js'
 import type { CallOptions, ReceiveResponse, StreamRequest, StreamService } from '../../../protocol/service.js'
 import { encodeStreamRequest, FrameReader } from '../../../protocol/wire/stream.js'
+import { onAbort } from '../../../runtime/on-abort.js'
 import type { Timer, Timers } from '../../../runtime/runtime.js'
 import type { Pieces } from './send.js'
 
@@ -50,12 +51,11 @@ async function* openStream(
   const answers = new Answers()
   const cut = new AbortController()
   let patience: Timer | undefined
-  const onAbort = (): void => {
+  const forget = onAbort(signal, () => {
     const giveUp = () => cut.abort(signal?.reason)
     patience = timers.setTimeout(giveUp, PATIENCE)
     end().catch(giveUp)
-  }
-  signal?.addEventListener('abort', onAbort, { once: true })
+  })
   const frames = new FrameReader()
   const onPiece = (piece: Uint8Array): void => {
     try {
@@ -79,7 +79,7 @@ async function* openStream(
   } finally {
     cut.abort()
     patience?.cancel()
-    signal?.removeEventListener('abort', onAbort)
+    forget()
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Dispatcher, Pool } from 'undici'
+import { onAbort } from '../../../runtime/on-abort.js'
 import type { Send, SendRequest, SendResponse } from './send.js'
 
 /** What is said to servers that ask for more than a name: TLS, as `tls.connect` takes it. */
@@ -63,7 +64,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: SendRequest
   readonly #resolve: (response: SendResponse) => void
   readonly #reject: (cause: unknown) => void
-  readonly #onAbort: (() => void) | undefined
+  readonly #forget: () => void
   #abort: ((error: Error) => void) | undefined
   #status = 0
   #type = ''
@@ -77,10 +78,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#request = request
     this.#resolve = resolve
     this.#reject = reject
-    if (request.signal !== undefined) {
-      this.#onAbort = () => this.#abort?.(new Error('aborted'))
-      request.signal.addEventListener('abort', this.#onAbort)
-    }
+    this.#forget = onAbort(request.signal, () => this.#abort?.(new Error('aborted')))
   }
 
   begin(pool: Pool): void {
@@ -99,7 +97,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onConnect(abort: (error?: Error) => void): void {
     this.#abort = abort
-    if (this.#request.signal?.aborted) this.#onAbort?.()
+    if (this.#request.signal?.aborted) abort(new Error('aborted'))
   }
 
   onHeaders(status: number, headers: readonly Buffer[]): boolean {
@@ -116,19 +114,15 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onComplete(): void {
-    this.#end()
+    this.#forget()
     const chunks = this.#chunks
     const body = plain(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
     this.#resolve({ status: this.#status, type: this.#type, body })
   }
 
   onError(error: Error): void {
-    this.#end()
+    this.#forget()
     this.#reject(error)
-  }
-
-  #end(): void {
-    if (this.#onAbort !== undefined) this.#request.signal?.removeEventListener('abort', this.#onAbort)
   }
 }
 
