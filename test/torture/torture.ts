@@ -20,8 +20,8 @@ export interface TortureOptions {
 
 /** Milliseconds within which a cluster whose faults are over must be whole again: what is stuck is so for ever, whoever is slow is not. */
 const RECOVERY = 120_000
-/** Milliseconds within which everything must be settled in the end. */
-const DRAIN = 120_000
+/** Milliseconds for which nothing may be settled in the end, while something is left. */
+const DRAIN = 60_000
 /** What a broker says that stops since its disk is slow: whoever runs brokers starts them again. */
 const SLOW_DISK = /The disk has not answered/
 /** Milliseconds of calm between two faults. */
