@@ -14,6 +14,7 @@ import { firstDifference } from './difference.js'
 import type { Disk, DiskWatcher } from './disk.js'
 import { DocumentAudit, topicOf } from './document-audit.js'
 import type { Ensemble } from './ensemble.js'
+import { LeaseTimes } from './lease-times.js'
 import { ReplicaAudit } from './replica-audit.js'
 import type { Trace } from './trace.js'
 import { check } from './violation.js'
@@ -63,6 +64,7 @@ export class ClusterAudit {
   readonly #possible = new Map<string, StoredEntry[]>()
   /** `log epoch` -> the index of its first entry. */
   readonly #beginnings = new Map<string, number>()
+  readonly #leaseTimes = new LeaseTimes()
   #early: EarlySnapshot[] = []
 
   constructor(options: {
@@ -186,7 +188,10 @@ export class ClusterAudit {
     } else {
       check(isSameEntry(known, entry), () => `[1, 5] ${database.name} writes another entry ${key}`)
     }
-    if (isLeader) this.#unclaimed.delete(key)
+    if (isLeader) {
+      this.#unclaimed.delete(key)
+      this.#leaseTimes.appended(log, entry, decodeBody(entry, crc32), database.disk.askedAt(entry))
+    }
     const committed = this.#committed(log)[index]
     check(
       committed === undefined || committed.epoch >= epoch,

@@ -12,6 +12,7 @@ import { runOperator } from './cluster-operator.js'
 import { ClusterTroubles } from './cluster-troubles.js'
 import { runConsumer } from './consumer.js'
 import { Ensemble } from './ensemble.js'
+import { runFailovers } from './failovers.js'
 import type { Ledger } from './ledger.js'
 import { type Call, IMPOSSIBLE } from './link.js'
 import { runProducer } from './producer.js'
@@ -150,6 +151,7 @@ export class ClusterWorld implements NetworkWorld {
     scheduler.spawn(this.#troubles.begin())
     scheduler.spawn(runOperator(this, this.call()))
     scheduler.spawn(this.#tides())
+    scheduler.spawn(runFailovers(this))
     while (scheduler.steps < steps)
       if (!(await scheduler.step())) throw new Violation('Nothing is left to happen.')
     this.trace.line('— heals —')

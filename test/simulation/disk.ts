@@ -45,6 +45,8 @@ export class Disk {
   #written: (readonly Write[])[] = []
   /** What a process reads: all that is written. */
   #view: MemoryDatabase
+  /** When a process gave the entry to the disk: it is written later. */
+  readonly #askedAt = new WeakMap<StoredEntry, number>()
   /** `log index` of entries whose bytes have changed by themselves. */
   readonly #rotten = new Set<string>()
 
@@ -106,6 +108,18 @@ export class Disk {
   open(awake: Awake = async () => {}): { readonly storage: Storage; readonly cutOff: () => void } {
     const handle = new Handle(this, this.#scheduler, this.#trace, awake)
     return { storage: handle, cutOff: () => handle.cutOff() }
+  }
+
+  asked(writes: readonly Write[]): void {
+    for (const write of writes) {
+      if (write.type !== 'append') continue
+      for (const entry of write.entries) this.#askedAt.set(entry, this.#scheduler.now)
+    }
+  }
+
+  /** When a process gave this entry to the disk (ms). */
+  askedAt(entry: StoredEntry): number {
+    return this.#askedAt.get(entry) ?? this.#scheduler.now
   }
 
   write(writes: readonly Write[]): void {
@@ -175,6 +189,7 @@ class Handle implements Storage {
     if (this.#closed) throw storageClosed()
     if (this.#failed) throw this.#failed
     checkWrites(writes)
+    this.#disk.asked(writes)
     await new Promise<void>((resolve, reject) => {
       this.#queue.push({ writes, durable, resolve, reject })
       this.#next()

@@ -1,12 +1,18 @@
 import { ackBeforeFsync } from './bugs/ack-before-fsync.js'
 import { ackBeforeInSyncSet } from './bugs/ack-before-in-sync-set.js'
 import { answeredBeforeCommitted } from './bugs/answered-before-committed.js'
+import { answersBeforeOwnEpoch } from './bugs/answers-before-own-epoch.js'
 import { appliedBeforeCommitted } from './bugs/applied-before-committed.js'
 import { dedupeLostOnFailover } from './bugs/dedupe-lost-on-failover.js'
 import { deposedLeaderAnswers } from './bugs/deposed-leader-answers.js'
+import { epochResumed } from './bugs/epoch-resumed.js'
+import { failoverCountsAsFailure } from './bugs/failover-counts-as-failure.js'
+import { fastDoubleFailover } from './bugs/fast-double-failover.js'
 import { joinWithoutCatchUp } from './bugs/join-without-catch-up.js'
 import { lateWriteResult } from './bugs/late-write-result.js'
+import { leaseByWallClock } from './bugs/lease-by-wall-clock.js'
 import { leaseWithoutTimer } from './bugs/lease-without-timer.js'
+import { readsUncommitted } from './bugs/reads-uncommitted.js'
 import { shrinkBelowMin } from './bugs/shrink-below-min.js'
 import { snapshotBeforeCommit } from './bugs/snapshot-before-commit.js'
 import { snapshotWithoutBatches } from './bugs/snapshot-without-batches.js'
@@ -14,18 +20,25 @@ import { topicIdByName } from './bugs/topic-id-by-name.js'
 import { truncationToHighWatermark } from './bugs/truncation-to-high-watermark.js'
 import { uncleanElection } from './bugs/unclean-election.js'
 import { unfencedFetch } from './bugs/unfenced-fetch.js'
+import { unfinishedInstall } from './bugs/unfinished-install.js'
 import type { Mutant } from './mutant.js'
 
 export const mutants: readonly Mutant[] = [
   ackBeforeFsync,
   ackBeforeInSyncSet,
   answeredBeforeCommitted,
+  answersBeforeOwnEpoch,
   appliedBeforeCommitted,
   dedupeLostOnFailover,
   deposedLeaderAnswers,
+  epochResumed,
+  failoverCountsAsFailure,
+  fastDoubleFailover,
   joinWithoutCatchUp,
   lateWriteResult,
+  leaseByWallClock,
   leaseWithoutTimer,
+  readsUncommitted,
   shrinkBelowMin,
   snapshotBeforeCommit,
   snapshotWithoutBatches,
@@ -33,6 +46,7 @@ export const mutants: readonly Mutant[] = [
   truncationToHighWatermark,
   uncleanElection,
   unfencedFetch,
+  unfinishedInstall,
 ]
 
 /** Throws if there is none of that name. */

@@ -6,8 +6,6 @@ import type { Mutant } from './mutant.js'
 export interface HuntLimits {
   /** The first seed; the others follow it. */
   readonly seed: number
-  /** How many at most. */
-  readonly seeds: number
   /** Of processor time, after which no other seed is begun. */
   readonly seconds: number
 }
@@ -22,29 +20,42 @@ export interface Hunted {
   readonly others: readonly string[]
 }
 
-/** Runs histories with a mutant's bug in the source, in a process of their own, until one shows it. */
-export function hunt(mutant: Mutant, limits: HuntLimits): Promise<Hunted> {
-  return search(mutant, mutant, limits)
+/**
+ * Runs histories with a mutant's bug in the source, in a process of their own, until one shows it that is quiet without it, or the time is
+ * over.
+ */
+export async function hunt(mutant: Mutant, { seed, seconds: limit }: HuntLimits): Promise<Hunted> {
+  const others: string[] = []
+  let seeds = 0
+  let seconds = 0
+  for (;;) {
+    const next = { seed: seed + seeds, seeds: Number.MAX_SAFE_INTEGER, seconds: limit - seconds }
+    const hunted = await run(mutant, mutant, next)
+    seeds += hunted.seeds
+    seconds += hunted.seconds
+    others.push(...hunted.others)
+    const { found } = hunted
+    if (found === undefined) return { seeds, seconds, found, others }
+    const sound = await run(mutant, undefined, { seed: found.seed, seeds: 1, seconds: limit })
+    const noise = sound.found?.violation ?? sound.others[0]
+    if (noise === undefined) return { seeds, seconds, found, others }
+    others.push(`seed ${found.seed} without the bug: ${noise}`)
+  }
 }
 
-/** What goes wrong in the same history without the bug, if anything does. */
-export async function soundly(mutant: Mutant, seed: number): Promise<string | undefined> {
-  const { found, others } = await search(mutant, undefined, { seed, seeds: 1, seconds: 1 })
-  return found?.violation ?? others[0]
-}
-
-async function search(
+async function run(
   { cast, shows, steps = STEPS[cast] }: Mutant,
   inSource: Mutant | undefined,
-  { seed: first, seeds, seconds }: HuntLimits,
+  { seed: first, seeds, seconds }: HuntLimits & { readonly seeds: number },
 ): Promise<Hunted> {
   const { bundle, remove } = await bundleMutant(inSource)
   const others: string[] = []
-  let run = 0
+  let begun = 0
   let milliseconds = 0
   let found: Hunted['found']
   function* tasks(): Generator<Task> {
-    while (!found && run < seeds && milliseconds < seconds * 1_000) yield { cast, seed: first + run++, steps }
+    while (!found && begun < seeds && milliseconds < seconds * 1_000)
+      yield { cast, seed: first + begun++, steps }
   }
   try {
     await inProcesses(
@@ -63,5 +74,5 @@ async function search(
   } finally {
     await remove()
   }
-  return { seeds: run, seconds: milliseconds / 1_000, found, others }
+  return { seeds: begun, seconds: milliseconds / 1_000, found, others }
 }

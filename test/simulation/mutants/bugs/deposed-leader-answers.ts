@@ -7,7 +7,7 @@ export const deposedLeaderAnswers: Mutant = {
   shows: /^\[(3|12|17)\] /,
   changes: [
     {
-      file: 'broker/replication/leading.ts',
+      file: 'broker/replication/high-watermark.ts',
       code: '    for (const { failed } of this.#pending.splice(0)) failed?.(error)\n',
       becomes: '    for (const { callback } of this.#pending.splice(0)) callback()\n',
     },

@@ -12,9 +12,9 @@ export const joinWithoutCatchUp: Mutant = {
       becomes: 'return progress.position >= 0',
     },
     {
-      file: 'broker/replication/leading.ts',
-      code: 'return mayJoin(progress, this.#committed, this.#epochStart) && !lags(progress, now, this.#host.lagTime)',
-      becomes: 'return mayJoin(progress, this.#committed, this.#epochStart)',
+      file: 'broker/replication/in-sync-set.ts',
+      code: 'return mayJoin(progress, committed(), epochStart) && !lags(progress, now, this.#host.lagTime)',
+      becomes: 'return mayJoin(progress, committed(), epochStart)',
     },
   ],
 }

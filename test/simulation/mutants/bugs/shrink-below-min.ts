@@ -7,8 +7,8 @@ export const shrinkBelowMin: Mutant = {
   shows: /^\[3\] .* is on \d+ disks/,
   changes: [
     {
-      file: 'broker/replication/leading.ts',
-      code: 'const least = Math.max(1, Math.min(this.#led.minInSync(), this.#document.replicas.length))',
+      file: 'broker/replication/in-sync-set.ts',
+      code: 'const least = Math.max(1, this.least)',
       becomes: 'const least = 1',
     },
   ],

@@ -12,9 +12,14 @@ export const unfencedFetch: Mutant = {
       becomes: 'if (led) return led',
     },
     {
-      file: 'broker/replication/fetch-loop.ts',
-      code: 'if (!follower || follower.epoch !== epochs.get(follower) || !this.#followers.has(follower)) return',
-      becomes: 'if (!follower) return',
+      file: 'broker/replication/follower-session.ts',
+      code: 'return follower && asked?.epoch === follower.epoch ? { follower, asked } : undefined',
+      becomes: 'return follower && asked ? { follower, asked } : undefined',
+    },
+    {
+      file: 'broker/replication/follower.ts',
+      code: 'return asked.epoch === epoch && asked.next === next',
+      becomes: 'void epoch; return asked.next === next',
     },
     {
       file: 'broker/replication/follower.ts',
