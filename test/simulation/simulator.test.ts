@@ -51,7 +51,8 @@ describe('a cluster of brokers with its coordination service, its network and cl
     'keeps its promises in the history of seed $seed, twice the same',
     async (task) => {
       const { counts } = await twice(task)
-      for (const what of ['sent', 'delivered', 'ack']) expect(counts[what], what).toBeGreaterThan(0)
+      for (const what of ['sent', 'delivered', 'ack', 'network sent', 'network acked', 'network locked'])
+        expect(counts[what], what).toBeGreaterThan(0)
     },
   )
 

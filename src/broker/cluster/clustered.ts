@@ -471,6 +471,8 @@ export class Clustered implements Standing {
   ): Promise<ClusterSession> {
     const { runtime, storage, cluster } = this.#parts
     const trying = await tryLife(storage, identity, this.#life)
+    // What is written of the identity from now on knows of it, even if the answer of the registration is lost.
+    this.#identity = { ...this.#identity, lives: trying.lives }
     const session = await ClusterSession.open({
       store,
       runtime,
@@ -493,7 +495,7 @@ export class Clustered implements Standing {
       },
       onError: (error) => this.#emitError(error),
     })
-    this.#identity = { ...this.#identity, generation: identity.generation, lives: trying.lives }
+    this.#identity = { ...this.#identity, generation: identity.generation }
     this.#identity = await keepLife(storage, this.#identity, this.#life)
     this.#session = session
     this.#counts.sessions++
