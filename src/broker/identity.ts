@@ -72,29 +72,16 @@ export async function startAgain(storage: Storage, identity: BrokerIdentity): Pr
   return again
 }
 
-/** Notes a life before the cluster is asked to register it: the answer may be lost. */
-export async function tryLife(
-  storage: Storage,
-  identity: BrokerIdentity,
-  life: string,
-): Promise<BrokerIdentity> {
-  if (identity.lives === undefined || identity.lives.includes(life)) return identity
-  const [registered, ...tried] = identity.lives
-  const trying = { ...identity, lives: [registered!, ...tried.slice(-TRIED), life] }
-  await writeIdentity(storage, trying)
-  return trying
+/** Notes the lives that the cluster may have registered, before it is asked to register one, and after. */
+export async function keepLives(storage: Storage, identity: BrokerIdentity): Promise<void> {
+  await writeIdentity(storage, identity)
 }
 
-/** Notes that a life is registered. */
-export async function keepLife(
-  storage: Storage,
-  identity: BrokerIdentity,
-  life: string,
-): Promise<BrokerIdentity> {
-  if (identity.lives?.length === 1 && identity.lives[0] === life) return identity
-  const kept = { ...identity, lives: [life] }
-  await writeIdentity(storage, kept)
-  return kept
+/** With a life that is about to be registered. Undefined: none was yet. */
+export function triedLives(lives: BrokerIdentity['lives'], life: string): BrokerIdentity['lives'] {
+  if (lives === undefined || lives.includes(life)) return lives
+  const [registered, ...tried] = lives
+  return [registered!, ...tried.slice(-TRIED), life]
 }
 
 /** Counts a clean stop. */

@@ -28,10 +28,10 @@ import type { Hosting } from '../hosting.js'
 import {
   adoptCluster,
   type BrokerIdentity,
-  keepLife,
+  keepLives,
   startAgain,
   stopIdentity,
-  tryLife,
+  triedLives,
 } from '../identity.js'
 import { ReplicaSet } from '../replication/replica-set.js'
 import type { Standing } from '../standing.js'
@@ -470,9 +470,11 @@ export class Clustered implements Standing {
     identity: BrokerIdentity,
   ): Promise<ClusterSession> {
     const { runtime, storage, cluster } = this.#parts
-    const trying = await tryLife(storage, identity, this.#life)
-    // What is written of the identity from now on knows of it, even if the answer of the registration is lost.
-    this.#identity = { ...this.#identity, lives: trying.lives }
+    // First here: whatever is written from now on says so, too. The answer to it may be lost.
+    const lives = triedLives(this.#identity.lives, this.#life)
+    this.#identity = { ...this.#identity, lives }
+    const trying = { ...identity, lives }
+    if (lives !== identity.lives) await keepLives(storage, trying)
     const session = await ClusterSession.open({
       store,
       runtime,
@@ -495,8 +497,8 @@ export class Clustered implements Standing {
       },
       onError: (error) => this.#emitError(error),
     })
-    this.#identity = { ...this.#identity, generation: identity.generation }
-    this.#identity = await keepLife(storage, this.#identity, this.#life)
+    this.#identity = { ...this.#identity, generation: identity.generation, lives: [this.#life] }
+    if (lives?.length !== 1) await keepLives(storage, this.#identity)
     this.#session = session
     this.#counts.sessions++
     this.#membersChanged([...session.members.keys()])
