@@ -26,7 +26,7 @@ const SNAPSHOT_KEPT = 10_000
 /** How long a session is kept in which nobody asks (ms). */
 const SESSION_KEPT = 60_000
 /** How often all partitions of a session are looked at, those with nothing new too (ms), at most. */
-const LOOK = 500
+const LOOK = 2_000
 
 export interface FetchServerHost {
   readonly runtime: Runtime

@@ -36,8 +36,10 @@ export interface InSyncPartition {
   changed(): void
 }
 
-/** How often a leader looks after its followers (ms), at most. */
-const CHECK = 500
+/** How often a leader looks after its followers (ms), at most: each partition does, used or not. */
+const CHECK = 2_500
+/** How soon it tries again to change who is in sync, when it is not known whether that was done (ms). */
+const RETRY = 500
 
 /** Keeps the set of those in sync, in the partition's document: takes out who lags and in who has caught up, never below `minInSync`. */
 export class InSyncSet {
@@ -196,7 +198,7 @@ export class InSyncSet {
     if (this.#closed) return
     this.#host.runtime.timers.setTimeout(() => {
       if (!this.#closed && this.#proposed === inSync) void this.#decide(inSync)
-    }, CHECK)
+    }, RETRY)
   }
 }
 

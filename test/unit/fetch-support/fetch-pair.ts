@@ -29,6 +29,9 @@ export class FetchPair {
   constructor(count: number, seed = 1) {
     this.runtime = virtualRuntime({ seed })
     const { runtime } = this
+    // Time passes in small steps, so that long chains of promises end before it has gone on by much.
+    const tick = () => void runtime.timers.setTimeout(tick, 1)
+    tick()
     this.#leaderStorage = memoryStorage()
     this.#followerStorage = memoryStorage()
     this.line = new FetchLine(runtime, this.#server())
