@@ -1,7 +1,7 @@
 /**
  * The client side of portal-mq, without a broker and without Node: for whatever holds a connection.
  *
- * @packageDocumentation
+ * @module portal-mq/client
  */
 import { type ConnectOptions, checkConnectOptions, RemoteConnection } from './connect.js'
 import { fetchSend, webPack } from './transport/http/client/fetch-send.js'
@@ -45,6 +45,7 @@ export type * from './protocol/groups.js'
 export type * from './protocol/metrics.js'
 export type * from './protocol/service.js'
 export type * from './protocol/topics.js'
+export type { CallSignal } from './runtime/call-signal.js'
 export type {
   ClientHandle,
   ClientSend,

@@ -1,7 +1,7 @@
 /**
  * HTTP: a broker that others reach, and connections to one.
  *
- * @packageDocumentation
+ * @module portal-mq/http
  */
 export type { ConnectionEvents, ConnectionListeners, ConnectOptions, RemoteConnection } from './connect.js'
 export { type ClientTls, connect, type NodeConnectOptions } from './connect-node.js'

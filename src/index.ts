@@ -1,7 +1,7 @@
 /**
  * portal-mq: a durable message queue inside your process.
  *
- * @packageDocumentation
+ * @module portal-mq
  */
 
 export type { Broker } from './broker/broker.js'

@@ -2,7 +2,7 @@
  * OpenTelemetry spans for producers and consumers. Needs the optional peer `@opentelemetry/api`, and an SDK that your
  * program has set up.
  *
- * @packageDocumentation
+ * @module portal-mq/opentelemetry
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import {

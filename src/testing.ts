@@ -2,7 +2,7 @@
  * For tests of what is built on portal-mq, and of adapters: virtual time, a proxy that spoils
  * connections, ZooKeeper servers to start and kill, and the suites that every adapter passes.
  *
- * @packageDocumentation
+ * @module portal-mq/testing
  */
 export {
   type CoordinationConformanceCase,

@@ -1,7 +1,7 @@
 /**
  * ZooKeeper: what makes several brokers one cluster.
  *
- * @packageDocumentation
+ * @module portal-mq/zookeeper
  */
 export type * from './coordination/coordination.js'
 export type {

@@ -18,6 +18,8 @@ export function topicCommand(): Command {
     'topic create orders --partitions 4',
   )
     .option('-p, --partitions <count>', 'how many partitions', countOption, 1)
+    .option('--replicas <count>', 'in a cluster: copies of each partition', countOption)
+    .option('--min-in-sync <count>', 'in a cluster: how many of them must have a message', countOption)
     .option('--after <ms>', 'milliseconds that settled messages are kept', countOption)
     .option('--age <ms>', 'milliseconds after which messages go, settled or not', countOption)
     .option('--bytes <bytes>', 'bytes per partition above which the oldest go', countOption)
@@ -63,6 +65,8 @@ async function describe(name: string, { json, ...target }: Shared): Promise<void
 
 interface Create extends Shared {
   readonly partitions: number
+  readonly replicas?: number
+  readonly minInSync?: number
   readonly after?: number
   readonly age?: number
   readonly bytes?: number
@@ -70,10 +74,11 @@ interface Create extends Shared {
 
 async function create(
   name: string,
-  { json, partitions, after, age, bytes, ...target }: Create,
+  { json, partitions, replicas, minInSync, after, age, bytes, ...target }: Create,
 ): Promise<void> {
   await withBroker(target, async (broker) => {
-    show(await new Admin(broker).createTopic(name, { partitions, retention: { after, age, bytes } }), json)
+    const config = { partitions, replicas, minInSync, retention: { after, age, bytes } }
+    show(await new Admin(broker).createTopic(name, config), json)
   })
 }
 

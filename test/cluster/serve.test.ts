@@ -37,6 +37,11 @@ describeCluster('serve --zookeeper', () => {
     await admin.createTopic('orders', { partitions: 3 })
     await new Producer(remote).send('orders', 1)
 
+    const create = [program, 'topic', 'create', 'two', '--replicas', '2', '--min-in-sync', '1', '--json']
+    const made = await run(process.execPath, [...create, '--url', urls.join(',')])
+    expect(JSON.parse(made.stdout).config).toMatchObject({ replicas: 2, minInSync: 1 })
+    await admin.deleteTopic('two')
+
     const picture = JSON.parse(await cluster('--json'))
     expect(picture.brokers.map(({ url }: { url: string }) => url).sort()).toEqual([...urls].sort())
     expect(picture.placement).toHaveLength(3)
