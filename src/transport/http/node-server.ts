@@ -42,6 +42,8 @@ export async function connectionsOf(server: NodeServer | undefined): Promise<Met
 const GRACE = 2_000
 /** Connections above the limit that are still told so; any more are cut. */
 const TOLD = 64
+/** Connections that wait to be taken, as far as the system allows: thousands of consumers come at the same time. */
+const BACKLOG = 4_096
 /** Requests of one connection that may be under way: those who send on without an answer would have no limit. */
 const PIPELINED = 16
 
@@ -79,7 +81,7 @@ export async function listenNode(handler: HttpHandler, options: NodeServerOption
   )
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(cannotListen(options, cause)))
-    server.listen(options.port, options.host, resolve)
+    server.listen({ port: options.port, host: options.host, backlog: BACKLOG }, resolve)
   })
   server.removeAllListeners('error')
   server.on('error', () => {})

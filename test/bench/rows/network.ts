@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { beside, type Figure, type Row } from '../figure.js'
 import { APPEND, rawAppend, rawAppendTimes } from '../support/baselines.js'
 import { withActors } from '../support/processes.js'
@@ -64,10 +65,10 @@ export const networkSleepersRow: Row = ({ directory }) =>
   withActors(2, async ([broker, client]) => {
     const url = await broker!.play('broker', join(directory, 'data'))
     await client!.play('publish', url, 'warm', 10_000)
+    await asleep(url)
     const before = await broker!.play('memory')
     await client!.play('sleep', url, 5_000)
-    // All have arrived once nothing has stirred for a while.
-    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    while ((await asleep(url)) < 5_000) await pause(100)
     const after = await broker!.play('memory')
     const woken = await client!.play('wake', 1_000)
     return [
@@ -80,3 +81,9 @@ export const networkSleepersRow: Row = ({ directory }) =>
       { what: 'network: 1,000 of 5,000 sleepers woken', value: woken, unit: 'ms', goal: { below: 100 } },
     ]
   })
+
+/** How many consumers sleep at the broker, by what it says. */
+async function asleep(url: string): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  return Number(/^portal_mq_group_waiting_receives\{.*topic="sleep".*\} (\d+)$/m.exec(metrics)?.[1] ?? 0)
+}
