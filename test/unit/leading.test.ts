@@ -72,7 +72,7 @@ function lead(inSync: readonly ReplicaName[], { sessionHolds = true } = {}) {
     await runtime.advance(milliseconds)
     return outcome
   }
-  return { leading, fetch, confirm, after }
+  return { leading, document, fetch, confirm, after }
 }
 
 it('a leader is certain that nobody else leads once all in sync have answered what it said since [7]', async () => {
@@ -126,3 +126,16 @@ it.each([
   confirm()
   expect(await after(100)).toBe(outcome)
 })
+
+it.each([1, 2])(
+  'a replica that was taken away and given back counts for nothing that it had before [8], %i documents later',
+  async (later) => {
+    const { leading, document, fetch } = lead([a, b, c])
+    await fetch(c, 0)
+    // What it had is removed when it is no replica any more; the leader need not have seen that document.
+    const without = { ...document, replicas: [a, b], inSync: [a, b] }
+    if (later === 1) leading.adopt({ ...without, version: 2 })
+    leading.adopt({ ...without, target: [a, b, c], version: 3 })
+    expect(leading.positions().find(({ broker }) => broker === 'c')?.position).toBe(-1)
+  },
+)

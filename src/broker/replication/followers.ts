@@ -14,8 +14,13 @@ export class Followers {
     this.#clock = clock
   }
 
-  /** They are to follow: those that are new have the lag time to be heard. */
-  expect(replicas: readonly ReplicaName[]): void {
+  /**
+   * They are to follow, and nobody else. Of those that did not `stay` all the while nothing counts that was heard before: they may have removed
+   * what they had. They have the lag time to be heard.
+   */
+  expect(replicas: readonly ReplicaName[], stays: (replica: ReplicaName) => boolean = () => true): void {
+    const kept = new Set(replicas.filter(stays).map(keyOf))
+    for (const key of this.#known.keys()) if (!kept.has(key)) this.#known.delete(key)
     for (const replica of replicas) this.#of(replica)
   }
 

@@ -99,8 +99,13 @@ export class InSyncSet {
   /** A newer document of the same epoch: the controller took somebody out, or a move goes on. */
   adopt(document: VersionedPartition): void {
     if (document.version <= this.#document.version) return
+    const before = this.#document
+    // Of what was between them nothing is known: but in sync is only whom this leader has let in.
+    const isNext = document.version === before.version + 1
+    const stays = (replica: ReplicaName) =>
+      includesReplica(allOf(before), replica) && (isNext || includesReplica(document.inSync, replica))
     this.#document = document
-    this.#followers.expect(this.others())
+    this.#followers.expect(this.others(), stays)
     this.#led.changed()
   }
 
