@@ -138,7 +138,10 @@ export class ClusterAudit {
 
   #identify(database: Database, { key, value }: Extract<Write, { type: 'meta' }>): void {
     if (key.startsWith(INSTALLING)) {
-      this.#replica(database, key.slice(INSTALLING.length)).isPartial = value !== undefined
+      const replica = this.#replica(database, key.slice(INSTALLING.length))
+      replica.isPartial = value !== undefined
+      // It has found rot: from now on it is not to be trusted, in sync or not.
+      if (replica.isPartial && database.disk.isRotting(replica.log)) replica.isExcused = true
       return
     }
     if (key !== 'broker' || value === undefined) return
