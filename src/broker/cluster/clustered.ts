@@ -33,6 +33,7 @@ import {
   stopIdentity,
   triedLives,
 } from '../identity.js'
+import type { Replica } from '../replication/replica.js'
 import { ReplicaSet } from '../replication/replica-set.js'
 import type { Standing } from '../standing.js'
 import { bringTopics } from './bring-topics.js'
@@ -91,6 +92,8 @@ const TOLD_OF_TOPICS = 10_000
 const RETRY = 500
 /** How long handing over leaderships may take when it leaves (ms). */
 const LEAVE = 15_000
+/** How long it then waits until nobody waits for what it follows (ms). */
+const DISMISSAL = 2_000
 
 /**
  * A broker in a cluster: it leads and follows what the controller says, for as long as it is told nothing else. Its session with the coordination
@@ -370,8 +373,24 @@ export class Clustered implements Standing {
       await pause(timers, 10)
     }
     await this.#reports.flushed(2_000)
+    await this.#dismissed()
     // Else there would be no end to what is to be written.
     await this.#replicas?.stopFollowing(new PortalError('CLOSED', 'The broker is closing.'))
+  }
+
+  /** Until the controller has taken this broker out of every in-sync set that can do without: leaders would wait for what it no longer fetches. */
+  async #dismissed(): Promise<void> {
+    const { timers, clock } = this.#parts.runtime
+    const self = { broker: this.#identity.brokerId, storage: this.#identity.storageId }
+    const isAwaited = ({ led, topic, document: { inSync } }: Replica) =>
+      led === undefined &&
+      inSync.some((replica) => isSameReplica(replica, self)) &&
+      inSync.length > topic.document.config.minInSync
+    const until = clock.monotonic() + DISMISSAL
+    while (clock.monotonic() < until && this.#session?.holds()) {
+      if (![...(this.#replicas?.replicas ?? [])].some(isAwaited)) return
+      await pause(timers, 10)
+    }
   }
 
   async close(error: PortalError | undefined): Promise<void> {

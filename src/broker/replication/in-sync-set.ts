@@ -13,7 +13,7 @@ export interface InSyncHost {
   readonly self: ReplicaName
   /** Milliseconds that a replica may be behind before it no longer counts as in sync. */
   readonly lagTime: number
-  /** Whether this is how the replica is registered now: an earlier life of it counts for nothing (invariant 8). */
+  /** Whether this is how the replica is registered now, to stay: an earlier life of it counts for nothing (invariant 8). */
   isRegistered(replica: Incarnation): boolean
   /** Whether its broker lives with another database: this one will not come back soon. */
   isReplaced(replica: ReplicaName): boolean

@@ -63,7 +63,10 @@ export class ReplicaSet {
       find: (topicId, partition) => this.#find(topicId, partition),
     })
     this.#replicaHost = Object.assign(Object.create(host) as ReplicaSetHost, {
-      isRegistered: (replica: Incarnation) => this.#generationOf(replica) === replica.generation,
+      // One that is about to leave shall not be waited for.
+      isRegistered: (replica: Incarnation) =>
+        this.#generationOf(replica) === replica.generation &&
+        !this.#host.members().get(replica.broker)?.leaving,
       // What this broker knows may be old: a later life than the one that it knows is as good, an earlier one is not.
       isCurrent: (replica: Incarnation) =>
         replica.generation >= (this.#generationOf(replica) ?? Number.POSITIVE_INFINITY),

@@ -42,18 +42,22 @@ export function electUncleanLeader<P extends PlacedPartition>(
 }
 
 /**
- * Those in sync without the dead, but never fewer than `minInSync`, or than there are: what is acknowledged must be on that
+ * Those in sync without the dead and those that are about to leave, but never fewer than `minInSync`, or than there are: what is acknowledged must be on that
  * many. Of the dead, those whose brokers have another database by now are dropped first.
  */
 export function livingInSync(
-  { inSync }: PlacedPartition,
+  { inSync, leader }: PlacedPartition,
   view: MembersView,
   minInSync: number,
 ): readonly Replica[] {
   const dead = inSync.filter((replica) => !isAlive(replica, view))
+  const leaving = inSync.filter((replica) => {
+    return isAlive(replica, view) && view.get(replica.broker)?.leaving && !isSameReplica(leader, replica)
+  })
   const droppable = [
     ...dead.filter((replica) => isReplaced(replica, view)),
     ...dead.filter((replica) => !isReplaced(replica, view)),
+    ...leaving,
   ]
   const dropped = droppable.slice(0, Math.max(0, inSync.length - minInSync))
   return dropped.length === 0 ? inSync : inSync.filter((replica) => !includesReplica(dropped, replica))
