@@ -4,7 +4,7 @@ export const fastDoubleFailover: Mutant = {
   name: 'fast-double-failover',
   bug: 'Where logs part is told by an end without its epoch: after two failovers in a row a follower keeps entries of an epoch that its leader never had. Apache Kafka before KIP-279.',
   cast: 'cluster',
-  shows: /^\[(3|4|5|1, 5)\] /,
+  shows: /^\[(3|4|5|1, 5)\] |^CORRUPT on sound disks|^\[29\] .* not all replicas are in sync/,
   changes: [
     {
       file: 'core/epochs.ts',
@@ -19,6 +19,11 @@ export const fastDoubleFailover: Mutant = {
     position.next > startOf(epochs, found.epoch)
   )`,
       becomes: '  return position.next <= found.end',
+    },
+    {
+      file: 'broker/replication/follower.ts',
+      code: 'entry.epoch < last || entry.epoch > this.epoch',
+      becomes: 'entry.epoch > this.epoch',
     },
   ],
 }
