@@ -193,7 +193,9 @@ export class ClusterAudit {
     }
     if (isLeader) {
       this.#unclaimed.delete(key)
-      this.#leaseTimes.appended(log, entry, decodeBody(entry, crc32), database.disk.askedAt(entry))
+      // Once another leads it may be given what it never wrote itself, or has lost: that is no decision.
+      if (this.documents.partitions.get(log)?.epoch === epoch)
+        this.#leaseTimes.appended(log, entry, decodeBody(entry, crc32), database.disk.askedAt(entry))
     }
     const committed = this.#committed(log)[index]
     check(
@@ -252,6 +254,11 @@ export class ClusterAudit {
       possible.length = Math.min(possible.length, index)
       possible[index] = this.#entries.get(`${log} ${index} ${epoch}`)!
     }
+  }
+
+  /** Below it all is committed, or may be. */
+  #possibleEnd(log: string): number {
+    return Math.max(this.#committed(log).length, this.#possible.get(log)?.length ?? 0)
   }
 
   /** Somebody was shown that all below `end` is committed: so it is, for good. */
@@ -409,7 +416,9 @@ export class ClusterAudit {
         if (replica?.durable !== leading?.durable)
           return `${name.broker} has ${log} below ${replica?.durable}, the leader ${leader.broker} below ${leading?.durable}`
       }
-      this.#commit(log, leading?.durable ?? 0, 'all replicas are in sync and equal')
+      const end = leading?.durable ?? 0
+      if (this.#possibleEnd(log) < end) return `the replicas of ${log} have different entries below ${end}`
+      this.#commit(log, end, 'all replicas are in sync and equal')
     }
     for (const database of this.#databases) {
       if (database.isWiped) continue

@@ -14,13 +14,9 @@ const GRAIN = 1
 export class LeaseTimes {
   /** `log group token offset` -> when it ends, if nobody extends it and leadership does not change. */
   readonly #ends = new Map<string, number>()
-  readonly #seen = new Set<string>()
 
-  /** A leader writes an entry, which it decided on at `decidedAt` (ms). If it lost its log and is given it back, that is no decision. */
+  /** A leader writes an entry, which it decided on at `decidedAt` (ms). */
   appended(log: string, entry: StoredEntry, body: EntryBody, decidedAt: number): void {
-    const name = `${log} ${entry.index} ${entry.epoch}`
-    if (this.#seen.has(name)) return
-    this.#seen.add(name)
     if (body.kind === 'acquire') {
       body.grants.forEach(({ group, duration, ranges }, slot) => {
         const token = tokenName({ epoch: entry.epoch, index: entry.index, slot })
