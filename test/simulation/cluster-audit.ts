@@ -246,7 +246,9 @@ export class ClusterAudit {
     const possible = this.#possible.get(log) ?? []
     this.#possible.set(log, possible)
     for (let index = this.#committed(log).length; ; index++) {
-      const epoch = replicas.find((replica) => replica?.epochs[index] !== undefined)?.epochs[index]
+      // Where all have a snapshot instead, it is of what there was before.
+      const found = replicas.find((replica) => replica?.epochs[index] !== undefined)?.epochs[index]
+      const epoch = found ?? possible[index]?.epoch
       if (epoch === undefined || !replicas.every((replica) => replica?.holds(index, epoch))) break
       const before = possible[index]?.epoch
       if (before !== undefined && before >= epoch) continue
