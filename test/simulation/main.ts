@@ -16,6 +16,7 @@ const HELP = `npm run sim -- [--raw] [--network] [--cluster] [options]
   --runs N | --minutes M        how many seeds, or for how long              (default: 1 run)
   --steps N                     steps of trouble                             (default: ${JSON.stringify(STEPS)})
   --kept                        first all of kept-seeds.txt, each twice
+  --tolerate SHARE              how many of the fresh may fail and count as open     (default: 0)
   --keep                        adds what fails to kept-seeds.txt
   --workers N                   processes, one history each                  (default: one a core)
   --loud                        prints all that happens; in this process
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     steps: { type: 'string' },
     kept: { type: 'boolean', default: false },
+    tolerate: { type: 'string', default: '0' },
     keep: { type: 'boolean', default: false },
     workers: { type: 'string' },
     loud: { type: 'boolean', default: false },
@@ -60,7 +62,7 @@ const first = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Numb
 const seeds = values.minutes === undefined ? Number(values.runs ?? 1) : Number.POSITIVE_INFINITY
 const until = Date.now() + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000
 const workers = Number(values.workers ?? availableParallelism())
-const tally = new Tally()
+const tally = new Tally(Number(values.tolerate))
 
 function done({ isKept }: Run, outcome: Measured): void {
   const { cast, seed, steps, error } = outcome

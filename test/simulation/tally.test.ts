@@ -30,6 +30,23 @@ describe('the tally of many histories', () => {
     expect(tally.summary()).toContain('1 histories passed, 2 failed (cluster seed 7, cluster seed 8)')
   })
 
+  it('tolerates no more of those that nobody has seen before than it was told, and none that is kept', () => {
+    const tally = new Tally(0.5)
+    tally.add({ ...PASSED, error: '[3] lost' }, false)
+    tally.add({ ...PASSED, seed: 8 }, false)
+    expect(tally.failed).toBe(0)
+    expect(tally.summary()).toContain('1 histories passed, 0 failed, 1 open (cluster seed 7)')
+    tally.add({ ...PASSED, seed: 9, error: '[3] lost' }, false)
+    expect(tally.failed).toBe(2)
+    expect(tally.asTests()).toMatchObject({ numPassedTests: 1, numFailedTests: 2 })
+    tally.add({ ...PASSED, seed: 10 }, false)
+    for (const _ of ['once', 'twice']) tally.add({ ...PASSED, seed: 11, error: '[3] lost' }, true)
+    expect(tally.failed).toBe(1)
+    expect(tally.summary()).toContain(
+      '2 histories passed, 1 failed (cluster seed 11), 2 open (cluster seed 7',
+    )
+  })
+
   it('says how much faster than real time they went, for one and for all', () => {
     const tally = new Tally()
     expect(tally.add(PASSED, false)).toEqual([
