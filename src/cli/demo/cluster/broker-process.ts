@@ -60,8 +60,9 @@ export class BrokerProcess {
         }
       })
     })
-    // Not 'exit': why it could not start may still be on the way.
-    this.#exited = once(child, 'close').then(() => {
+    // After 'exit' why it could not start may still be on the way. ('close' never comes once this side has disconnected.)
+    const closed = once(child, 'close')
+    this.#exited = once(child, 'exit').then(() => {
       this.state = 'dead'
       this.#process = undefined
     })
@@ -69,7 +70,7 @@ export class BrokerProcess {
     const lateness = once(late, 'abort').then(() => {
       failure = `it does not serve after ${START / 1_000} seconds`
     })
-    await Promise.race([ready, this.#exited, lateness])
+    await Promise.race([ready, closed, lateness])
     if ((this.state as string) === 'alive') return
     throw new PortalError('DISCONNECTED', `Broker ${this.name} of the demo could not start: ${failure}`)
   }
