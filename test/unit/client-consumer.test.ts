@@ -261,6 +261,19 @@ describe('settling', () => {
     await runtime.runUntil(message.ack())
     expect(queue.expired).toBe(0)
   })
+
+  it('nor does anybody have to look at its signal for that', async () => {
+    const { runtime, queue, consumer } = setUp(2, { lease: 1_000, prefetch: 2 })
+    const loop = consumer[Symbol.asyncIterator]()
+    const { value } = await runtime.runUntil(loop.next())
+    await runtime.runUntil(loop.next())
+    await runtime.advance(900)
+    await runtime.runUntil(value!.extend(5_000))
+    await runtime.advance(4_900)
+    await runtime.runUntil(value!.ack())
+    expect(queue.slots.map(({ state }) => state)).toEqual(['acked', 'leased'])
+    expect(queue.expired).toBeGreaterThan(0)
+  })
 })
 
 describe('looping', () => {
@@ -544,6 +557,29 @@ describe('prefetch', () => {
     expect(most).toBeLessThanOrEqual(10)
   })
 
+  it('has room again once the lease of what was forgotten is over', async () => {
+    for (const prefetch of ['auto', 1, 2] as const) {
+      const { runtime, queue, consumer } = setUp(10, { prefetch, lease: 1_000 })
+      for (let forgotten = 0; forgotten < 6; forgotten++) {
+        const loop = consumer[Symbol.asyncIterator]()
+        await runtime.runUntil(loop.next())
+        await loop.return!()
+      }
+      expect(queue.expired).toBeGreaterThan(0)
+    }
+  })
+
+  it('covers what handlers have for longer than a lease', async () => {
+    const { runtime, queue, consumer } = setUp(20, { prefetch: 2, lease: 1_000 })
+    const run = watch(consumer.run(() => sleep(runtime, 3_000), { concurrency: 2 }))
+    await runtime.advance(15_500)
+    expect(queue.count('acked')).toBe(10)
+    expect(queue.count('leased')).toBe(2)
+    expect(queue.expired).toBe(0)
+    void consumer.close()
+    await runtime.runUntil(() => run.settled)
+  })
+
   it('of an idle topic stays small: a burst is not hoarded', async () => {
     const { runtime, queue, consumer } = setUp()
     const run = watch(consumer.run(() => sleep(runtime, 1)))
@@ -586,6 +622,29 @@ describe('draining and closing', () => {
     await runtime.runUntil(received.value!.ack())
     await runtime.runUntil(drained.promise)
     await expect(consumer.receive()).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('asks the broker whether an ack of what was forgotten comes too late', async () => {
+    const { runtime, queue, consumer, connection } = setUp(1, { lease: 1_000, prefetch: 1 })
+    const first = await runtime.runUntil(consumer.receive())
+    const second = watch(consumer.receive())
+    await runtime.advance(1_000)
+    expect(second.value).toMatchObject({ offset: 0, deliveryCount: 2 })
+    await expect(runtime.runUntil(first.ack())).rejects.toMatchObject({ code: 'LEASE_LOST' })
+    expect(connection.log.at(-1)!.message).toMatch(/leases were lost/)
+    expect(first.signal.reason).toMatchObject({ code: 'LEASE_LOST' })
+    await runtime.runUntil(second.value!.ack())
+    expect(queue.count('acked')).toBe(1)
+  })
+
+  it('drain waits for what was forgotten until its lease is over', async () => {
+    const { runtime, consumer } = setUp(1, { lease: 1_000 })
+    await runtime.runUntil(consumer.receive())
+    const drained = watch(consumer.drain())
+    await runtime.advance(999)
+    expect(drained.settled).toBe(false)
+    await runtime.advance(1)
+    expect(drained.settled).toBe(true)
   })
 
   it('close gives back what waits, waits for what is in hand, and then gives that back too', async () => {

@@ -128,14 +128,10 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
   next(owner: object): Promise<Message | undefined> {
     const message = this.take()
     if (message !== undefined) return Promise.resolve(message)
-    if (this.ending.aborted && this.#buffered === 0) {
-      return this.#failed ? Promise.reject(this.ending.reason) : Promise.resolve(undefined)
-    }
-    if (this.#failure !== undefined) {
-      const failure = this.#failure
-      this.#failure = undefined
-      return Promise.reject(failure)
-    }
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) return Promise.reject(failure)
+    // Once it has ended the turn says so.
     return new Promise((resolve, reject) => {
       this.#takers.push({ owner, resolve, reject })
       this.wantTurn()
@@ -367,7 +363,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
 
   /** One message's lease is over. */
   lose(batch: HeldBatch, at: number): void {
-    this.#letGo(batch, at, State.lost)
+    this.#letGo(batch, at, batch.watchOf(at) ? State.lost : State.overdue)
     this.wantTurn()
   }
 
@@ -407,6 +403,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
   stop(reason: PortalError): void {
     if (this.ending.aborted) return
     this.#ending.abort(reason)
+    this.#failure = undefined
     this.#forget?.()
     this.fetcher.stop()
     if (this.#streams === 0) this.releaseBuffered()

@@ -163,8 +163,4 @@ export class HeldBatch {
   watchOf(at: number): Watch | undefined {
     return this.#watches?.get(at)
   }
-
-  watches(): Iterable<[number, Watch]> {
-    return this.#watches ?? []
-  }
 }

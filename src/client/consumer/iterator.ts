@@ -18,7 +18,7 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
       this.#engine.openStream(1)
     }
     const message = this.#engine.take()
-    if (message !== undefined) return Promise.resolve({ done: false, value: message as Message<T> })
+    if (message !== undefined) return Promise.resolve(this.#result(message))
     return this.#engine.next(this).then(this.#result, this.#failure)
   }
 

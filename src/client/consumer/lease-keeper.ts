@@ -2,6 +2,7 @@ import type { TransientSet } from '../../core/transient-set.js'
 import type { Timer, Timers } from '../../runtime/runtime.js'
 import type { HeldBatch, HeldLease } from './held-batch.js'
 import * as State from './message-state.js'
+import { contains } from './ranges.js'
 
 /** What a keeper needs of the consumer whose leases it keeps. */
 export interface KeptHoldings {
@@ -18,9 +19,7 @@ export interface KeptHoldings {
 
 /** Handlers at work. */
 export interface KeptRun {
-  forEachInHand(callback: (lease: HeldLease, offset: number) => void): void
-  /** The lease's messages in these ranges now end at `deadline`. */
-  renewed(lease: HeldLease, ranges: readonly number[], deadline: number): void
+  forEachInHand(callback: (batch: HeldBatch, offset: number) => void): void
   /** Fails handlers that take too long; returns (monotonic) when the next one does. */
   endOverlong(now: number): number
 }
@@ -76,7 +75,10 @@ export class LeaseKeeper {
   /** The broker has extended these: their leases end at `deadline`. */
   extended(lease: HeldLease, ranges: readonly number[], deadline: number): void {
     for (const batch of lease.batches) if (batch.waitsIn(ranges)) batch.renewed(deadline)
-    for (const run of this.#runs) run.renewed(lease, ranges, deadline)
+    this.#forEachAtWork((batch, offset) => {
+      const watch = batch.watchOf(offset - batch.baseOffset)
+      if (batch.lease === lease && watch !== undefined && contains(ranges, offset)) watch.deadline = deadline
+    })
   }
 
   #wake(at: number): void {
@@ -98,24 +100,34 @@ export class LeaseKeeper {
   }
 
   #renew(now: number): void {
-    const extend = (lease: HeldLease, offset: number) => this.#holdings.extend(lease, offset)
+    const extend = ({ lease }: HeldBatch, offset: number) => this.#holdings.extend(lease, offset)
     for (const batch of [...this.#held]) {
-      if (batch.deadline > now) batch.forEach(State.buffered, (offset) => extend(batch.lease, offset))
+      if (batch.deadline > now) batch.forEach(State.buffered, (offset) => extend(batch, offset))
       else this.#holdings.dropOverdue(batch)
     }
-    for (const run of this.#runs) run.forEachInHand(extend)
+    this.#forEachAtWork(extend)
   }
 
-  /** Messages whose users want to know; returns when the next one is over. */
+  /** Nobody renews what loops and receives were handed: who forgets it holds it for its lease. Returns when the next one is over. */
   #loseOverdue(now: number): number {
+    const worked = new Set<HeldBatch>()
+    this.#forEachAtWork((batch) => worked.add(batch))
     let next = Number.POSITIVE_INFINITY
     for (const batch of [...this.#held]) {
-      for (const [at, { deadline }] of [...batch.watches()]) {
+      // What a run has is renewed, or fails by its timeout: what else is in hand of its batch waits for that.
+      const unwatched = worked.has(batch) ? Number.POSITIVE_INFINITY : undefined
+      batch.forEach(State.inHand, (_, at) => {
+        const deadline = batch.watchOf(at)?.deadline ?? unwatched ?? batch.deadlineOf(at)
         if (deadline <= now) this.#holdings.lose(batch, at)
         else next = Math.min(next, deadline)
-      }
+      })
     }
     return next
+  }
+
+  /** What handlers have in hand. */
+  #forEachAtWork(callback: (batch: HeldBatch, offset: number) => void): void {
+    for (const run of this.#runs) run.forEachInHand(callback)
   }
 
   #endOverlong(now: number): number {

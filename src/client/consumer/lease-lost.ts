@@ -16,8 +16,6 @@ export function nameOf(lease: HeldLease, offset: number): string {
 
 /** The promise, whose failure may go unseen. */
 export function handled<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(ignore)
+  promise.catch(() => {})
   return promise
 }
-
-function ignore(): void {}

@@ -12,7 +12,7 @@ export interface NackOptions {
   readonly reason?: string | undefined
 }
 
-const NOT_YET = Symbol('not yet')
+const NOT_YET = Symbol()
 const LONGEST_REASON = 1_000
 const LONGEST_DELAY = 365 * 86_400_000
 
@@ -78,8 +78,7 @@ export class Message<T = unknown> {
    * than its timeout (TIMEOUT).
    */
   get signal(): AbortSignal {
-    this.#watch ??= this.#beginWatch()
-    return this.#watch.controller.signal
+    return this.#watched.controller.signal
   }
 
   /**
@@ -126,14 +125,14 @@ export class Message<T = unknown> {
     if (isGone(state)) return refused(leaseLost(lease, this.offset))
     if (state !== State.inHand)
       return refused(invalid(`Message ${nameOf(lease, this.offset)} is settled: it cannot be extended.`))
-    if (this.#watch !== undefined) {
-      this.#watch.deadline = lease.owner.now() + milliseconds
-      lease.owner.watching(this.#watch.deadline)
-    }
+    const watch = this.#watched
+    watch.deadline = lease.owner.now() + milliseconds
+    lease.owner.watching(watch.deadline)
     return lease.owner.settle(lease, this.offset, 'extend', Math.ceil(milliseconds), undefined)
   }
 
-  #beginWatch(): Watch {
+  get #watched(): Watch {
+    if (this.#watch !== undefined) return this.#watch
     const batch = this.#batch
     const watch = { controller: new AbortController(), deadline: batch.deadlineOf(this.#at) }
     const state = batch.states[this.#at]
@@ -142,6 +141,7 @@ export class Message<T = unknown> {
       batch.watch(this.#at, watch)
       batch.lease.owner.watching(watch.deadline)
     }
+    this.#watch = watch
     return watch
   }
 
@@ -156,18 +156,18 @@ export class Message<T = unknown> {
     reason: string | undefined,
   ): Promise<void> {
     const batch = this.#batch
-    const at = this.offset - batch.baseOffset
+    const at = this.#at
     const current = batch.states[at]
     const { lease } = batch
-    if (current === State.inHand) {
+    if (current === State.inHand || current === State.overdue) {
       batch.states[at] = state
       this.#settled = lease.owner.settle(lease, this.offset, outcome, delay, reason)
-      lease.owner.settledInHand(batch, at)
+      if (current === State.inHand) lease.owner.settledInHand(batch, at)
       return this.#settled
     }
     if (current === state) return this.#settled ?? Promise.resolve()
     if (isGone(current)) return this.#settled ?? refused(leaseLost(lease, this.offset))
-    const first = current === State.acked ? 'acked' : current === State.nacked ? 'nacked' : 'rejected'
+    const first = ['acked', 'nacked', 'rejected'][current! - State.acked]
     return refused(
       invalid(`Message ${nameOf(lease, this.offset)} is ${first} already: ${outcome} came too late.`),
     )
@@ -180,7 +180,7 @@ export class Message<T = unknown> {
 }
 
 function isGone(state: number | undefined): boolean {
-  return state === State.lost || state === State.released
+  return state! >= State.released
 }
 
 /** A failure that may go unseen. */

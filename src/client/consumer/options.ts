@@ -24,7 +24,8 @@ export interface ConsumerOptions extends GroupOptions {
    */
   readonly lease?: number | undefined
   /**
-   * The most unsettled messages that this consumer holds, waiting or in hand. `auto`: begins at the concurrency, doubles while the
+   * The most unsettled messages that this consumer holds, waiting or in hand; one that is
+   * forgotten counts until its lease is over. `auto`: begins at the concurrency, doubles while the
    * buffer runs dry, halves when a message waited longer than a tenth of the lease. 1 to 4,096. @default 'auto'
    */
   readonly prefetch?: 'auto' | number | undefined

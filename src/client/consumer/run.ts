@@ -2,10 +2,9 @@ import { PortalError } from '../../core/errors.js'
 import { clientDiagnostics } from '../../runtime/diagnostics.js'
 import { announceHandle } from './announce-handle.js'
 import type { Engine } from './engine.js'
-import type { HeldLease } from './held-batch.js'
+import type { HeldBatch } from './held-batch.js'
 import { Message } from './message.js'
 import * as State from './message-state.js'
-import { contains } from './ranges.js'
 
 export type Handler<T> = (message: Message<T>) => unknown
 
@@ -69,19 +68,9 @@ export class Run {
     this.#engine.cancel(this)
   }
 
-  forEachInHand(callback: (lease: HeldLease, offset: number) => void): void {
+  forEachInHand(callback: (batch: HeldBatch, offset: number) => void): void {
     for (const { message } of this.#workers) {
-      if (message !== undefined && isInHand(message)) callback(Message.batchOf(message).lease, message.offset)
-    }
-  }
-
-  /** The lease's messages in these ranges now end at `deadline`. */
-  renewed(lease: HeldLease, ranges: readonly number[], deadline: number): void {
-    for (const { message } of this.#workers) {
-      if (message === undefined || !contains(ranges, message.offset)) continue
-      const batch = Message.batchOf(message)
-      const watch = batch.watchOf(message.offset - batch.baseOffset)
-      if (batch.lease === lease && watch !== undefined) watch.deadline = deadline
+      if (isInHand(message)) callback(Message.batchOf(message), message.offset)
     }
   }
 
@@ -89,7 +78,7 @@ export class Run {
   endOverlong(now: number): number {
     let next = Number.POSITIVE_INFINITY
     for (const { message, startedAt } of this.#workers) {
-      if (message === undefined || !isInHand(message)) continue
+      if (!isInHand(message)) continue
       const end = startedAt + this.#timeout
       if (end > now) next = Math.min(next, end)
       else this.#fail(message, this.#overlong(message))
@@ -159,7 +148,8 @@ export class Run {
   }
 }
 
-function isInHand(message: Message): boolean {
+function isInHand(message: Message | undefined): message is Message {
+  if (message === undefined) return false
   const batch = Message.batchOf(message)
   return batch.states[message.offset - batch.baseOffset] === State.inHand
 }

@@ -153,8 +153,7 @@ export class Settler {
     reason: string | undefined,
   ): SettleGroup {
     const latest = this.#latest
-    if (latest !== undefined && latest.lease === lease && latest.matches(outcome, delay, reason))
-      return latest
+    if (latest?.lease === lease && latest.matches(outcome, delay, reason)) return latest
     const groups = this.#byLease.get(lease) ?? []
     let group = groups.find((one) => one.matches(outcome, delay, reason))
     if (group === undefined) {
@@ -170,14 +169,13 @@ export class Settler {
   #post(groups: readonly SettleGroup[], leader: unknown, credit: StreamCredit | undefined): void {
     const { service, runtime, closed } = this.#side
     const { session } = groups[0]!.lease
-    const settlements = groups.map(toSettlement)
     const body = {
       topicId: session.topicId,
       group: this.#group,
       generation: session.generation,
       consumer: this.#consumerId,
       number: ++this.#number,
-      settlements,
+      settlements: groups.map(toSettlement),
       credit,
     }
     const sentAt = runtime.clock.monotonic()
@@ -199,7 +197,7 @@ export class Settler {
     for (let at = 0; at < groups.length; at++) {
       const group = groups[at]!
       const ranges = lost[at]
-      if (ranges !== undefined && ranges.length > 0) this.#lose(group, ranges)
+      if (ranges?.length) this.#lose(group, ranges)
       else if (group.offsets.length > 0) this.#toResolve.push(group)
       if (group.outcome === 'extend' && group.delay !== undefined) {
         this.#events.extended(group.lease, group.ranges(), sentAt + group.delay)
