@@ -86,7 +86,7 @@ export class LockPlace {
     const { store, timers } = this.#parts
     while (!store.session.lost.aborted) {
       try {
-        const path = this.#path ?? (await this.#find())
+        const path = this.#path ?? (await this.#findAfterWrite())
         // Sent together: of a lock that nobody waits for nothing is kept. With others in it the folder stays.
         await Promise.all([path && store.delete(path), store.delete(this.#folder)])
         return
@@ -96,6 +96,12 @@ export class LockPlace {
       }
       await new Promise<void>((resolve) => void timers.setTimeout(resolve, LEAVE_RETRY))
     }
+  }
+
+  /** Certain, as nobody looks again: a server that answers reads may be behind, but has seen all that came before a write that it answers. */
+  async #findAfterWrite(): Promise<string | undefined> {
+    const isEmptied = await this.#parts.store.delete(this.#folder)
+    return isEmptied ? undefined : this.#find()
   }
 
   async #find(): Promise<string | undefined> {

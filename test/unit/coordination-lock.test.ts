@@ -553,6 +553,36 @@ describe('when answers are lost', () => {
     await runtime.advance(500)
     expect(other.value).toBeDefined()
   })
+
+  it('a place that a server which is behind does not show is given up all the same', async () => {
+    const { store, runtime, tree } = await opened()
+    await store.create('/locks/nightly', new Uint8Array(0))
+    let isLost = true
+    let seen: string[] | undefined
+    const behind: CoordinationStore = {
+      ...crashing(store, Infinity),
+      create: async (path, data, options) => {
+        if (!isLost || !options?.sequential) return store.create(path, data, options)
+        isLost = false
+        seen = await store.children('/locks/nightly')
+        await store.create(path, data, options)
+        throw disconnected()
+      },
+      // Whatever it answers a write with, it has seen all that was written before.
+      delete: (path) => {
+        seen = undefined
+        return store.delete(path)
+      },
+      children: async (path) => seen ?? store.children(path),
+    }
+    const locks = new LockService(behind, runtime)
+    await expect(locks.acquire(LOCK)).rejects.toMatchObject({ code: 'DISCONNECTED' })
+    await runtime.settle()
+    expect(await store.children('/locks')).toEqual([])
+    const next = outcome(new LockService(tree.connect(), runtime).acquire(LOCK))
+    await runtime.settle()
+    expect(next.value).toBeDefined()
+  })
 })
 
 describe('closing', () => {
