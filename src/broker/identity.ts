@@ -15,7 +15,7 @@ export interface BrokerIdentity {
   readonly inCluster: boolean
   /** One more with each start and each clean stop: a database with a lower one is an old copy. */
   readonly generation: number
-  /** The last life of a process here that the cluster has certainly registered, and those that tried since. Undefined: none was. */
+  /** The last life of a process here that the cluster has certainly registered (at first: that tried), and those that tried since. */
   readonly lives?: readonly string[] | undefined
 }
 
@@ -77,7 +77,7 @@ export async function keepLives(storage: Storage, identity: BrokerIdentity): Pro
   await writeIdentity(storage, identity)
 }
 
-/** With a life that is about to be registered. Undefined: none was yet. */
+/** With a life that is about to be registered. Undefined: none is noted yet. */
 export function triedLives(lives: BrokerIdentity['lives'], life: string): BrokerIdentity['lives'] {
   if (lives === undefined || lives.includes(life)) return lives
   const [registered, ...tried] = lives

@@ -1,4 +1,4 @@
-import { PortalError } from '../core/errors.js'
+import { isPortalError, PortalError } from '../core/errors.js'
 import type { DocumentStore } from './document-store.js'
 import { type BrokerDocument, brokerKind, type EarlierStorage, paths, type ReplicaName } from './documents.js'
 
@@ -19,11 +19,20 @@ export interface BrokerLife extends ReplicaName {
 
 /** CORRUPT if the broker's database is behind what its node says: then it is an old copy, and messages would be missing. */
 export async function checkRegistration(documents: DocumentStore, broker: BrokerLife): Promise<void> {
-  const current = await documents.read(brokerKind, paths.broker(broker.broker))
-  if (current) register(current.document, broker)
+  const path = paths.broker(broker.broker)
+  const current = await documents.read(brokerKind, path)
+  if (!current) return
+  try {
+    register(current.document, broker)
+  } catch (error) {
+    if (!isPortalError(error, 'CORRUPT')) throw error
+    // A server may have answered that is behind what the database has noted. What a write finds is the newest.
+    const newest = await documents.change(brokerKind, path, (document) => ({ ...document }))
+    if (newest) register(newest.document, broker)
+  }
 }
 
-/** Writes the generation into the broker's node. CORRUPT as `checkRegistration`. */
+/** Writes the generation into the broker's node. CORRUPT as `checkRegistration`; what it reads is no older than its first write. */
 export async function registerGeneration(documents: DocumentStore, broker: BrokerLife): Promise<void> {
   const path = paths.broker(broker.broker)
   const { broker: id, storage, generation, life } = broker

@@ -2,7 +2,8 @@
  * The store that brokers agree through: a small tree of versioned nodes, with sessions and watches.
  *
  * An adapter MUST
- * - make every operation atomic and linearisable per node; `version` starts at 0 and rises by one with each change;
+ * - make every operation atomic, and writes linearisable per node; what a session reads may be behind others' writes, not behind what it has read or
+ *   what was there when a write of its own was done; `version` starts at 0 and rises by one with each change;
  * - reject with DISCONNECTED when it cannot tell whether an operation was applied: callers treat that as "unknown";
  * - remove a session's ephemeral nodes when the session ends, and only then;
  * - give sequential nodes numbers that rise for as long as their parent exists, across restarts too;

@@ -30,7 +30,8 @@ export interface ServerSession {
 
 /**
  * A coordination service as ZooKeeper is one: writes go through one place, in one order; servers follow it, some later than
- * others, and reads are answered by the server that a session is connected to. Sessions that were silent for too long end.
+ * others, and reads are answered by the server that a session is connected to. A session may begin at one that is behind, which in ZooKeeper only
+ * local ones do. Sessions that were silent for too long end.
  */
 export class Ensemble {
   readonly faults = {

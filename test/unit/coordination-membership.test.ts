@@ -30,6 +30,27 @@ async function registered(tree: CoordinationTree, broker: string) {
   return (await documents.read(brokerKind, paths.broker(broker)))?.document
 }
 
+/** A session at a server that lags: it reads the node as it is now, until something that it wrote has come through there. */
+async function untilItWrites(store: CoordinationStore, path: string): Promise<CoordinationStore> {
+  const node = await store.read(path)
+  let isBehind = true
+  const write = async <T>(work: () => Promise<T>) => {
+    const result = await work()
+    isBehind = false
+    return result
+  }
+  return {
+    session: store.session,
+    create: (...args) => write(() => store.create(...args)),
+    compareAndSet: (...args) => write(() => store.compareAndSet(...args)),
+    delete: (...args) => write(() => store.delete(...args)),
+    read: async (asked) => (isBehind && asked === path ? node : store.read(asked)),
+    children: (...args) => store.children(...args),
+    watch: (...args) => store.watch(...args),
+    close: () => store.close(),
+  }
+}
+
 describe('members', () => {
   it('see each other come, change and go', async () => {
     const tree = await openTree()
@@ -154,6 +175,28 @@ describe('a database', () => {
     await start(1, 'other', undefined, 'other disk')
     await expect(start(9, 'copied', ['second', 'copied'])).rejects.toMatchObject({ code: 'CORRUPT' })
     await start(6, 'fifth', ['third', 'fourth', 'fifth'])
+  })
+
+  it('is no old copy because a server answers that is behind what the database has noted', async () => {
+    const tree = await openTree()
+    const start = async (
+      store: CoordinationStore,
+      generation: number,
+      life: string,
+      lives: readonly string[],
+    ) => {
+      await join(store, member('b1', generation), { life, lives })
+      await store.close()
+    }
+    await start(tree.connect(), 1, 'first', ['first'])
+    const behind = await untilItWrites(tree.connect(), paths.broker('b1'))
+    const alsoBehind = await untilItWrites(tree.connect(), paths.broker('b1'))
+    await start(tree.connect(), 2, 'second', ['first', 'second'])
+    await start(behind, 3, 'third', ['second', 'third'])
+    expect(await registered(tree, 'b1')).toMatchObject({ generation: 3, life: 'third' })
+    const copied = start(alsoBehind, 9, 'copied', ['none', 'copied'])
+    await expect(copied).rejects.toMatchObject({ code: 'CORRUPT' })
+    expect(await registered(tree, 'b1')).toMatchObject({ generation: 3, life: 'third' })
   })
 
   it('may have many sessions in one life', async () => {

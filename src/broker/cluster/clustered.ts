@@ -507,7 +507,11 @@ export class Clustered implements Standing {
       adopt: async (clusterId) => {
         if (this.#identity.inCluster) return
         await this.#bringTopics(store)
-        this.#identity = await adoptCluster(storage, this.#identity, clusterId)
+        // The first that is registered: a copy of before that shall know of no later one.
+        const first = { ...trying, lives: lives ?? [this.#life] }
+        // The database counts what is about to be registered; followers go on under the generation before.
+        const { generation } = this.#identity
+        this.#identity = { ...(await adoptCluster(storage, first, clusterId)), generation }
       },
       connectPeer: (address) => this.#connectPeer(address),
       onMembers: (brokers) => this.#membersChanged(brokers),
