@@ -84,7 +84,7 @@ export function triedLives(lives: BrokerIdentity['lives'], life: string): Broker
   return [registered!, ...tried.slice(-TRIED), life]
 }
 
-/** Counts a clean stop. */
+/** Counts a clean stop; its life is among those of `identity`. */
 export async function stopIdentity(storage: Storage, identity: BrokerIdentity): Promise<void> {
   await writeIdentity(storage, { ...identity, generation: identity.generation + 1 })
 }

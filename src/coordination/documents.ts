@@ -62,7 +62,7 @@ export interface MemberDocument extends ReplicaName {
 /** At /brokers/<broker id>: every broker that ever was, until it is forgotten. A database behind its node is an old copy. */
 export interface BrokerDocument extends ReplicaName {
   readonly generation: number
-  /** Names the process that registered this generation: another one of the same generation runs on a copy. */
+  /** Names the process that registered this generation, or its clean stop: another one of the same generation runs on a copy. */
   readonly life?: string | undefined
   /** Databases that the broker had before, and how far they came: a copy of one may be put back. */
   readonly earlier?: readonly EarlierStorage[] | undefined

@@ -106,9 +106,9 @@ export class Membership {
     if (change === undefined) throw sessionLost(undefined)
   }
 
-  /** Writes the generation of a clean stop, which is in the database already, into the broker's node. */
-  recordStop(generation: number): Promise<void> {
-    return registerGeneration(this.#documents, { ...this.#broker, generation })
+  /** Writes a clean stop, which is in the database already, into the broker's node: a copy of before it does not know of its life. */
+  recordStop(stopped: Pick<BrokerLife, 'generation' | 'life'>): Promise<void> {
+    return registerGeneration(this.#documents, { ...this.#broker, lives: [this.#broker.life], ...stopped })
   }
 
   /** Ends the membership before the session does. May be called twice. */

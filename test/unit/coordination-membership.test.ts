@@ -112,7 +112,7 @@ describe('members', () => {
     const tree = await openTree()
     const store = tree.connect()
     const membership = await join(store, member('b1'))
-    await membership.recordStop(2)
+    await membership.recordStop({ generation: 2, life: 'stopped' })
     await membership.close()
     expect(await store.children(paths.members)).toEqual([])
     expect((await registered(tree, 'b1'))?.generation).toBe(2)

@@ -406,10 +406,13 @@ export class Clustered implements Standing {
     await this.#replicas?.stop(reason).catch(() => {})
   }
 
-  async #recordStop(): Promise<number | undefined> {
+  async #recordStop(): Promise<{ readonly generation: number; readonly life: string } | undefined> {
+    // A life of its own: copies of the database from before it know of this process's.
+    const life = `${this.#life}-stopped`
+    const lives = triedLives(this.#identity.lives, life)
     try {
-      await stopIdentity(this.#parts.storage, { ...this.#identity, generation: this.#counted })
-      return this.#counted + 1
+      await stopIdentity(this.#parts.storage, { ...this.#identity, lives, generation: this.#counted })
+      return { generation: this.#counted + 1, life }
     } catch {
       // The storage has failed: no clean stop.
       return undefined

@@ -167,8 +167,8 @@ export class ClusterSession {
     await new Promise<void>((resolve) => onAbort(this.store.session.lost, resolve))
   }
 
-  /** `stopped`: the generation of a clean stop, to be recorded. */
-  async close(stopped: number | undefined): Promise<void> {
+  /** `stopped`: the generation and the life of a clean stop, to be recorded. */
+  async close(stopped: Parameters<Membership['recordStop']>[0] | undefined): Promise<void> {
     this.#brokers.close()
     await Promise.all([this.controller.close().catch(() => {}), this.locks.close().catch(() => {})])
     if (stopped !== undefined && !this.isLost) await this.membership.recordStop(stopped).catch(() => {})

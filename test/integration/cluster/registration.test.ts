@@ -101,7 +101,6 @@ it('a copy of the directory from when the broker was about to be registered is a
     },
   })
   await (await cluster.start('b')).close()
-  await (await cluster.start('b')).close()
   const writes = [...copy!].map(([key, value]) => ({ type: 'meta', key, value }) as const)
   await storage.commit(writes, { durable: true })
   for (let start = 0; start < 4; start++) {
