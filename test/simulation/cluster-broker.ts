@@ -4,6 +4,7 @@ import type { Logger } from '../../src/protocol/connection.js'
 import type { FetchRequest, FetchResponse, PeerService } from '../../src/protocol/peer-service.js'
 import type { BrokerService } from '../../src/protocol/service.js'
 import type { MemoryDatabase } from '../../src/storage/memory-database.js'
+import { AskedEpochs } from './asked-epochs.js'
 import type { Calls } from './calls.js'
 import type { ClusterAudit } from './cluster-audit.js'
 import { clusterTransport, localTransport } from './cluster-transport.js'
@@ -50,8 +51,7 @@ export class ClusterBroker {
   #disk!: Disk
   #watcher!: ReturnType<ClusterAudit['watch']>
   #databases = 0
-  /** By broker: the epochs in which this one asks it for entries. */
-  readonly #epochs = new Map<string, Map<string, number>>()
+  readonly #asked = new AskedEpochs()
   /** What was on the disk when the life before the last was open, and the last. */
   #older: MemoryDatabase | undefined
   #last: MemoryDatabase | undefined
@@ -231,14 +231,7 @@ export class ClusterBroker {
 
   readonly #watched: PeerWatcher = (broker, method, asked, answer) => {
     if (method !== 'fetch') return
-    const request = asked as FetchRequest
-    const { session } = request
-    // Within a session what was said before holds on.
-    const before = session && session.number > 0 ? this.#epochs.get(broker) : undefined
-    const epochs = before ?? new Map<string, number>()
-    for (const { topicId, partition, epoch } of request.partitions)
-      epochs.set(`${topicId}/${partition}`, epoch)
-    this.#epochs.set(broker, epochs)
+    const epochs = this.#asked.answered(broker, asked as FetchRequest)
     this.#parts.audit.fetched(broker, epochs, answer as FetchResponse)
   }
 
