@@ -78,6 +78,8 @@ interface Wire {
   /** Something was lost on it: whoever waits for an answer will miss it, and break the connection. */
   isHoled: boolean
   readonly listener: (touched: ReadonlySet<string>) => void
+  /** What the client is to hear of, over this connection alone: what the next one carries is its own. */
+  news: Set<unknown>
 }
 
 /** Less than this apart, and the order of two things is chance (ms). */
@@ -99,7 +101,6 @@ export class CoordinationConnection {
   #seen = 0
   #isOver = false
   #isShaking = false
-  #dirty = new Set<unknown>()
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts
@@ -162,12 +163,12 @@ export class CoordinationConnection {
   notifyLater<T>(news: Iterable<T>, deliver: (news: Iterable<T>) => void): void {
     const { scheduler, link } = this.#parts
     const wire = this.#accepted!
-    const isFirst = this.#dirty.size === 0
-    for (const one of news) this.#dirty.add(one)
+    const isFirst = wire.news.size === 0
+    for (const one of news) wire.news.add(one)
     if (!isFirst) return
     scheduler.after(scheduler.random() * link.faults.lateness, () => {
-      const due = this.#dirty as Set<T>
-      this.#dirty = new Set()
+      const due = wire.news as Set<T>
+      wire.news = new Set()
       this.#answer(wire, () => deliver(due))
     })
   }
@@ -347,6 +348,7 @@ export class CoordinationConnection {
     const wire: Wire = {
       ...{ replica, lastArrival: 0, lastAnswer: 0, isBroken: false, isEmpty: false, isHoled: false },
       listener,
+      news: new Set(),
     }
     replica.watchers.add(listener)
     this.#accepted = wire

@@ -167,4 +167,27 @@ describe('the simulated coordination service with faults', () => {
     expect(calls).toBe(before + 1)
     expect(ensemble.truth.read('/a')?.version).toBe(21)
   })
+
+  it('tells over a new connection what changes there, whatever news the old one took with it', async () => {
+    const { scheduler, open, run } = service(8)
+    const writer = await run(open())
+    await run(writer.create('/a', bytes('')))
+    await run(writer.create('/b', bytes('')))
+    const link = new CoordinationLink()
+    link.faults.lateness = 5_000
+    const reader = await run(open(link))
+    let known = -1
+    reader.watch('/a', () => {})
+    reader.watch('/b', async () => {
+      known = (await reader.read('/b'))?.version ?? -1
+    })
+    for (let version = 0; version < 20; version++) {
+      await run(writer.compareAndSet('/a', bytes(''), version))
+      link.reset()
+      await run(scheduler.sleep(200))
+      await run(writer.compareAndSet('/b', bytes(''), version))
+      await run(scheduler.sleep(6_000))
+      expect(known).toBe(version + 1)
+    }
+  })
 })
