@@ -120,13 +120,18 @@ export class CoordinationConnection {
     const { scheduler, life, timeout } = this.#parts
     const until = scheduler.now + timeout
     await new Promise<void>((resolve, reject) => {
+      // What happens to the connection once it was there is not for this to judge.
+      let isOpen = false
       const attempt = () => {
-        if (this.#wire) return resolve()
+        if (isOpen) return
         if (scheduler.now >= until) {
           this.#end()
           return reject(disconnected('The service cannot be reached.'))
         }
-        this.#shakeHands(resolve)
+        this.#shakeHands(() => {
+          isOpen = true
+          resolve()
+        })
         life.runtime.timers.setTimeout(attempt, timeout / 6)
       }
       attempt()

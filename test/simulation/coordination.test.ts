@@ -54,6 +54,19 @@ describe('the simulated coordination service with faults', () => {
     await expect(store.read('/members')).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('tells the client of the end of a session that was cut off as soon as it was open', async () => {
+    const { scheduler, ensemble, open, run } = service(9)
+    const link = new CoordinationLink()
+    const store = await run(open(link))
+    await run(store.create('/members/one', bytes(''), { ephemeral: true }))
+    link.cut(true)
+    await run(scheduler.sleep(TIMEOUT * 2))
+    expect(ensemble.truth.children('/members')).toEqual([])
+    link.heal()
+    await run(scheduler.sleep(TIMEOUT))
+    expect(store.session.lost.aborted).toBe(true)
+  })
+
   it('carries nothing more over a connection on which something was lost: who waits learns it, though it is whole again at once', async () => {
     const { scheduler, open, run } = service(4)
     const link = new CoordinationLink()
