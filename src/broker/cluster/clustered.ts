@@ -523,6 +523,11 @@ export class Clustered implements Standing {
       },
       onError: (error) => this.#emitError(error),
     })
+    // Whoever closed the broker meanwhile did not know of it.
+    if (this.#ending.signal.aborted) {
+      await session.close(undefined)
+      throw this.#ending.signal.reason
+    }
     this.#identity = { ...this.#identity, generation: identity.generation, lives: [this.#life] }
     if (lives?.length !== 1) await keepLives(storage, this.#identity)
     this.#session = session

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
+import { paths } from '../../../src/coordination/documents.js'
 import { PortalError } from '../../../src/core/errors.js'
 import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Storage } from '../../../src/storage/storage.js'
@@ -110,4 +111,31 @@ it('a copy of the directory from when the broker was about to be registered is a
       message: expect.stringContaining('old copy'),
     })
   }
+})
+
+it('a broker that closes while it gets another session leaves none behind', async () => {
+  cluster = await InProcessCluster.open(['a'])
+  const { tree, stores, until } = cluster
+  const observer = tree.connect()
+  const broker = await cluster.start('b')
+  const connect = tree.connect.bind(tree)
+  let closing: Promise<void> | undefined
+  tree.connect = () => {
+    const store = connect()
+    const children = store.children.bind(store)
+    store.children = async (path) => {
+      // Asked for last: it is a member by now.
+      if (path === paths.brokers) {
+        closing ??= broker.close()
+        await closing
+      }
+      return children(path)
+    }
+    return store
+  }
+  await tree.expire(stores.get('b')!)
+  await until(async () => {
+    expect(closing).toBeDefined()
+    expect(await observer.children(paths.members)).toEqual(['a'])
+  })
 })
