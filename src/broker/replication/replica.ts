@@ -100,8 +100,7 @@ export class Replica {
 
   /** The follower cannot go on: it begins anew, without what it has, if another replica has it all. */
   async startAnew(): Promise<void> {
-    this.#host.distrusted(this.log, true)
-    await this.#host.storage.commit([distrustLog(this.log)], { durable: true })
+    if (!(await this.#noteDistrust())) return
     await this.#stopFollowing(notLed(this.log))
     this.#settle()
   }
@@ -314,9 +313,19 @@ export class Replica {
   async #distrust(error: PortalError): Promise<void> {
     this.#host.partitions.emit('error', error)
     if (this.#host.isDistrusted(this.log)) return
+    if (await this.#noteDistrust()) await this.#stopFollowing(error)
+  }
+
+  /** Resolves to false if the disk does not take it: with it the broker ends. */
+  async #noteDistrust(): Promise<boolean> {
     this.#host.distrusted(this.log, true)
-    await this.#host.storage.commit([distrustLog(this.log)], { durable: true })
-    await this.#stopFollowing(error)
+    try {
+      await this.#host.storage.commit([distrustLog(this.log)], { durable: true })
+      return true
+    } catch (error) {
+      if (!isPortalError(error)) throw error
+      return false
+    }
   }
 
   #resign(error: PortalError): void {
