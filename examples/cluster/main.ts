@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Admin } from 'portal-mq'
+import { Admin, PortalError } from 'portal-mq'
 import { connect } from 'portal-mq/http'
 import { zooKeeperEnsemble } from 'portal-mq/testing'
 import { TOPIC } from './order.js'
@@ -26,6 +26,12 @@ const SECONDS = Number(process.argv[2] ?? 15)
 const PORTAL_MQ =
   process.env['PORTAL_MQ_CLI'] ??
   fileURLToPath(new URL('dist/cli.js', import.meta.resolve('portal-mq/package.json')))
+
+/** None is left behind, whatever this ends with. */
+const children = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
 
 const directory = await mkdtemp(join(tmpdir(), 'portal-mq-cluster-'))
 const given = process.env['PORTAL_MQ_ZOOKEEPER']
@@ -95,6 +101,7 @@ async function startBroker(config: string, url?: string): Promise<RunningBroker>
     env: { ...process.env, PORTAL_MQ_ZOOKEEPER: zookeeper },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  children.add(broker)
   const gone = once(broker, 'exit').then((): never => {
     throw new Error(`${config} could not start.`)
   })
@@ -108,7 +115,7 @@ async function startBroker(config: string, url?: string): Promise<RunningBroker>
 }
 
 async function leaderOf(partition: number): Promise<{ url: string | undefined; epoch: number }> {
-  const { partitions } = await admin.describeTopic(TOPIC)
+  const { partitions } = await answerTo(() => admin.describeTopic(TOPIC))
   const { leader, epoch } = partitions[partition]!
   return { url: leader?.url, epoch }
 }
@@ -124,7 +131,7 @@ async function newLeader(epoch: number): Promise<{ url: string | undefined; epoc
 
 async function allInSync(): Promise<void> {
   for (;;) {
-    const { partitions } = await admin.describeTopic(TOPIC)
+    const { partitions } = await answerTo(() => admin.describeTopic(TOPIC))
     if (partitions.every(({ inSync }) => inSync.length === 3)) return
     await sleep(100)
   }
@@ -133,14 +140,28 @@ async function allInSync(): Promise<void> {
 /** Whoever waits for a group to be done asks for its lag: messages that are not settled yet. */
 async function everythingIsSettled(): Promise<void> {
   for (;;) {
-    const { partitions } = await admin.describeGroup(TOPIC, 'packers')
+    const { partitions } = await answerTo(() => admin.describeGroup(TOPIC, 'packers'))
     if (partitions.length === 3 && partitions.every(({ lag }) => lag === 0)) return
     await sleep(100)
   }
 }
 
 function start(program: string): ChildProcess {
-  return fork(new URL(program, import.meta.url), urls)
+  const child = fork(new URL(program, import.meta.url), urls)
+  children.add(child)
+  return child
+}
+
+/** What a broker that dies was asked fails, and says that it may be tried again. */
+async function answerTo<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!(error instanceof PortalError && error.retriable)) throw error
+      await sleep(100)
+    }
+  }
 }
 
 async function end(child: ChildProcess): Promise<void> {
