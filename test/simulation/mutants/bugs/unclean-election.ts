@@ -15,7 +15,7 @@ export const uncleanElection: Mutant = {
       file: 'core/placement/elect-leader.ts',
       code: 'return { ...lead(partition, leader, view), inSync: livingInSync(partition, view, minInSync) }',
       becomes:
-        'return { ...lead(partition, leader, view), inSync: [nameOf(leader), ...livingInSync(partition, view, minInSync).filter((one) => !isSame(one, leader))] }',
+        'return { ...lead(partition, leader, view), inSync: [nameOf(leader), ...livingInSync(partition, view, minInSync).filter((one) => !isSameReplica(one, leader))] }',
     },
   ],
 }
