@@ -1,7 +1,5 @@
 import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
-import { BatchCache } from '../../src/broker/batch-cache.js'
-import { Committer } from '../../src/broker/committer.js'
 import { aloneCommitment } from '../../src/broker/cut.js'
 import { Partition } from '../../src/broker/partition.js'
 import { emptyLog } from '../../src/broker/recovery.js'
@@ -10,27 +8,15 @@ import { resolveTopicConfig } from '../../src/broker/topic-config.js'
 import { PortalError } from '../../src/core/errors.js'
 import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
 import { readBatchHeader } from '../../src/core/record-batch-header.js'
-import { SafeClock } from '../../src/runtime/safe-clock.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { partitionHost } from './partition-support.js'
 
 /** A partition whose leader is certain that it leads once the test says so. */
 function lead() {
   const runtime = virtualRuntime()
-  const storage = memoryStorage({ crc32 })
   const { partitions, ...config } = resolveTopicConfig({}, { defaults: { replicas: 1 }, maxReplicas: 1 })
   const topic = new Topic({ id: 't', name: 't', createdAt: 0, config, partitions })
-  const host = {
-    brokerId: 'a',
-    runtime,
-    safeClock: new SafeClock(runtime.clock),
-    storage,
-    committer: new Committer(storage, runtime.timers, () => {}),
-    cache: new BatchCache(1_000),
-    refusal: () => undefined,
-    damaged: (_: string, error: PortalError) => error,
-    emit: () => {},
-  }
+  const host = partitionHost(runtime)
   let sure = () => {}
   let deposed: (error: PortalError) => void = () => {}
   const confirm = () =>

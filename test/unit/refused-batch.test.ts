@@ -1,18 +1,16 @@
 import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
-import { BatchCache } from '../../src/broker/batch-cache.js'
-import { CommitGroup, Committer } from '../../src/broker/committer.js'
+import { CommitGroup } from '../../src/broker/committer.js'
 import { aloneCommitment, type Commitment, type Cut } from '../../src/broker/cut.js'
-import type { PartitionHost, TopicView } from '../../src/broker/host.js'
+import type { TopicView } from '../../src/broker/host.js'
 import { Partition } from '../../src/broker/partition.js'
 import { PortalError } from '../../src/core/errors.js'
 import { PartitionState } from '../../src/core/partition-state.js'
 import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
 import { readBatchHeader } from '../../src/core/record-batch-header.js'
 import { SnapshotBook } from '../../src/core/snapshot.js'
-import { SafeClock } from '../../src/runtime/safe-clock.js'
 import { systemRuntime } from '../../src/runtime/system.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { partitionHost } from './partition-support.js'
 
 const DEPOSED = new PortalError('NOT_LEADER', 'Another broker leads it.')
 
@@ -38,18 +36,7 @@ it('a deposed leader does not refuse a batch on what it knew: the producer asks 
 /** A leader of which nothing is committed. */
 function leader() {
   const runtime = systemRuntime({ crc32 })
-  const storage = memoryStorage({ crc32 })
-  const host: PartitionHost = {
-    brokerId: 'a',
-    runtime,
-    safeClock: new SafeClock(runtime.clock),
-    storage,
-    committer: new Committer(storage, runtime.timers, () => {}),
-    cache: new BatchCache(1_000),
-    refusal: () => undefined,
-    damaged: (_, error) => error,
-    emit: () => {},
-  }
+  const host = partitionHost(runtime)
   const topic = { id: 't', name: 'orders', dispatchers: new Map() } as unknown as TopicView
   const recovered = { state: new PartitionState(), book: new SnapshotBook(), strayPages: [], logStart: 0 }
   const waiting: ((error: PortalError) => void)[] = []

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { PortalError } from '../../../src/core/errors.js'
 import { Admin, Consumer, Lock, Producer, Reader } from '../../../src/index.js'
-import { InProcessCluster } from './in-process.js'
+import { InProcessCluster, numbers } from './in-process.js'
 
 let cluster: InProcessCluster | undefined
 
@@ -156,8 +156,4 @@ async function read(broker: ConstructorParameters<typeof Reader>[0], topic: stri
   for await (const { value } of new Reader(broker, topic, { from: 'earliest', live: false }))
     values.push(value)
   return values
-}
-
-function numbers(count: number): number[] {
-  return Array.from({ length: count }, (_, n) => n)
 }

@@ -175,3 +175,8 @@ function keptOpen(storage: Storage): Storage {
     close: async () => {},
   }
 }
+
+/** 0, 1, … */
+export function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, n) => n)
+}

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Admin, Consumer, Producer, Reader } from '../../../src/index.js'
-import { InProcessCluster } from './in-process.js'
+import { InProcessCluster, numbers } from './in-process.js'
 
 let cluster: InProcessCluster | undefined
 
@@ -17,10 +17,6 @@ async function open(...names: string[]): Promise<InProcessCluster> {
 /** A KiB each: a thousand of them are not in the tail cache any more. */
 function filler(number: number): { number: number; text: string } {
   return { number, text: 'portal-mq '.repeat(100) }
-}
-
-function numbers(count: number): number[] {
-  return Array.from({ length: count }, (_, n) => n)
 }
 
 /** All replicas hold the same, and count. */

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Admin, Consumer, Producer, Reader } from '../../../src/index.js'
-import { InProcessCluster } from './in-process.js'
+import { InProcessCluster, numbers } from './in-process.js'
 
 let cluster: InProcessCluster | undefined
 
@@ -245,8 +245,4 @@ async function endOf(broker: Parameters<typeof adminOf>[0], partition: number): 
 
 function adminOf(broker: ConstructorParameters<typeof Admin>[0]): Admin {
   return new Admin(broker)
-}
-
-function numbers(count: number): number[] {
-  return Array.from({ length: count }, (_, n) => n)
 }
