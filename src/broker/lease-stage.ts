@@ -1,6 +1,6 @@
 import { Chooser } from '../core/choose.js'
 import type { PortalError } from '../core/errors.js'
-import { type Lease, MAX_SLOTS } from '../core/lease.js'
+import type { Lease } from '../core/lease.js'
 import type { Queue } from '../core/queue.js'
 import type { DeliveredBatch } from '../protocol/service.js'
 import type { Cut } from './cut.js'
@@ -12,6 +12,8 @@ import type { Dispatcher } from './waiters.js'
 
 /** Retries and deaths that a group may have in one partition before it gets nothing more. */
 export const MAX_TROUBLES = 100_000
+/** Grants of one cut: the first of a thousand that sleep are on their way while the last are still being served. */
+const GRANTS_PER_CUT = 128
 
 /** The beginnings of leases: hands what is free to the consumers that wait, and delivers it once the lease is committed. */
 export class LeaseStage {
@@ -26,8 +28,8 @@ export class LeaseStage {
     this.#giveBack = giveBack
   }
 
-  /** All acquires that wait form one entry. */
-  cut(group: Cut): void {
+  /** Acquires that wait form one entry. Says whether some were left for the next cut. */
+  cut(group: Cut): boolean {
     const granted: WaiterGrant[] = []
     const served: Dispatcher[] = []
     for (const dispatcher of this.#lead.topic.dispatchers.values()) {
@@ -43,11 +45,12 @@ export class LeaseStage {
         this.#lead.times.readySuspects(queue),
       )
       served.push(dispatcher)
-      granted.push(...grantWaiters(dispatcher, chooser, MAX_SLOTS - granted.length))
+      granted.push(...grantWaiters(dispatcher, chooser, GRANTS_PER_CUT - granted.length))
     }
     if (granted.length > 0) this.#acquire(group, granted)
     // Those who wait have had their turn.
     for (const dispatcher of served) if (dispatcher.hints.size > 0) dispatcher.tellHint()
+    return granted.length === GRANTS_PER_CUT
   }
 
   #acquire(group: Cut, granted: readonly WaiterGrant[]): void {

@@ -259,15 +259,16 @@ export class Partition implements CommitSource, DispatchTarget {
     if (refusal) this.#refuse(refusal)
     this.#cutProposals(cut)
     for (const takeOver of this.#takeovers.splice(0)) takeOver(cut)
+    let isLeft = false
     if (!refusal) {
       this.#settles.cut(cut)
       if (this.#isFound) this.#settles.cutOverdue(cut)
       this.#cutProduces(cut)
-      if (this.#isFound) this.#leases.cut(cut)
+      if (this.#isFound) isLeft = this.#leases.cut(cut)
     }
     this.#entryLog.flush(cut)
     this.#snapshotter.cut(cut)
-    return this.#produces.length > 0 || this.#snapshotter.pending
+    return isLeft || this.#produces.length > 0 || this.#snapshotter.pending
   }
 
   /** Nothing of what waits is appended; leases that end wait until something can be. */

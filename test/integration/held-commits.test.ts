@@ -2,7 +2,12 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Broker } from '../../src/broker/broker.js'
 import { nodePersistence } from '../../src/broker/node-persistence.js'
 import { inProcessCoordination } from '../../src/coordination/memory.js'
+import type { StoredEntry } from '../../src/core/entry.js'
+import type { AcquireBody } from '../../src/core/entry-body.js'
+import { decodeBody } from '../../src/core/entry-codec.js'
+import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
 import { Admin, Consumer, type Message, Producer, Reader } from '../../src/index.js'
+import { SERVICE } from '../../src/protocol/connection.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { inProcess } from '../../src/transport/in-process.js'
@@ -15,10 +20,12 @@ async function openHeld() {
   const memory = memoryStorage({ crc32: runtime.crc32 })
   let gate: Promise<void> | undefined
   let letGo = () => {}
+  const written: StoredEntry[] = []
   const opening = Broker.open({
     storage: {
       ...memory,
       commit: async (...given) => {
+        for (const write of given[0]) if (write.type === 'append') written.push(...write.entries)
         await memory.commit(...given)
         await gate
       },
@@ -42,6 +49,7 @@ async function openHeld() {
       })
     },
     letGo: () => letGo(),
+    written,
   }
 }
 
@@ -84,6 +92,25 @@ describe('while a commit is under way', () => {
     expect(acked.settled).toBe(false)
     letGo()
     await runtime.runUntil(acked.promise)
+  })
+
+  test('hundreds that are woken at once do not wait for one another: their leases are several entries', async () => {
+    const { broker, runtime, written } = await openHeld()
+    const consumers = Array.from({ length: 300 }, () => new Consumer<string>(broker, 't', { group: 'g' }))
+    const received = Promise.all(consumers.map((consumer) => consumer.receive()))
+    await runtime.advance(60_000)
+    const { id: topicId } = await runtime.runUntil(new Admin(broker).describeTopic('t'))
+    const batch = new RecordBatchBuilder(runtime.crc32, { maxRecords: 300 })
+    for (let i = 0; i < 300; i++) batch.tryAppend({ contentType: 'text', value: String(i), timestamp: 0 })
+    const batches = [{ topicId, partition: 0, records: batch.seal('producer', 0, 0) }]
+    await runtime.runUntil(broker[SERVICE].produce({ acks: 'all', batches }))
+    const messages = await runtime.runUntil(received)
+    expect(new Set(messages.map(({ value }) => value)).size).toBe(300)
+    const grants = written
+      .filter(({ kind }) => kind === 'acquire')
+      .map((entry) => (decodeBody(entry, runtime.crc32) as AcquireBody).grants.length)
+    expect(grants.reduce((sum, count) => sum + count)).toBe(300)
+    expect(Math.max(...grants)).toBeLessThanOrEqual(128)
   })
 })
 

@@ -132,26 +132,33 @@ const ROLES = {
     await Promise.all([receive(), send()])
     return taken
   },
-  /** Falls asleep with `count` consumers; then, for each round, milliseconds until as many messages are in hand. */
+  /** Falls asleep with `count` consumers. */
   async sleep(url: string, count: number) {
     const remote = connect(url)
-    await new Producer(remote).send('sleep', VALUE)
+    sender = new Producer(remote)
+    await sender.send('sleep', VALUE)
     sleepers = Array.from({ length: count }, () => new Consumer(remote, 'sleep', { group: 'group' }))
     await (await sleepers[0]!.receive()).ack()
     received = sleepers.map((sleeper) => sleeper.receive())
-    connection = remote
     return count
   },
+  /** Milliseconds until `count` of them have a message in hand. They ack it and sleep again. */
   async wake(count: number) {
-    const producer = new Producer(connection!)
-    await producer.send('warm', VALUE)
-    const began = performance.now()
-    for (let i = 0; i < count; i++) void producer.send('sleep', VALUE)
-    let woken = 0
-    await new Promise<void>((resolve) => {
-      for (const one of received) void one.then(() => ++woken === count && resolve())
+    await sender!.send('warm', VALUE)
+    const woken: [number, Awaited<(typeof received)[number]>][] = []
+    let began = 0
+    const ended = await new Promise<number>((resolve) => {
+      received.forEach((one, sleeper) => {
+        void one.then((message) => {
+          if (woken.push([sleeper, message]) === count) resolve(performance.now())
+        })
+      })
+      began = performance.now()
+      for (let i = 0; i < count; i++) void sender!.send('sleep', VALUE)
     })
-    return performance.now() - began
+    await Promise.all(woken.map(([, message]) => message.ack()))
+    for (const [sleeper] of woken) received[sleeper] = sleepers[sleeper]!.receive()
+    return ended - began
   },
   /** Sends at a steady rate until it is stopped. */
   async steadyStart(url: string, topic: string, perSecond: number) {
@@ -228,7 +235,7 @@ let repeated = 0
 let next = 0
 let sleepers: ConsumerType[] = []
 let received: ReturnType<ConsumerType['receive']>[] = []
-let connection: ReturnType<typeof connect> | undefined
+let sender: InstanceType<typeof Producer> | undefined
 
 export type Roles = typeof ROLES
 

@@ -60,8 +60,8 @@ export const networkLatencyRow: Row = ({ directory, quick }) =>
     ]
   })
 
-/** 5,000 consumers asleep over HTTP: what they cost the broker; and 1,000 woken by as many messages. */
-export const networkSleepersRow: Row = ({ directory }) =>
+/** 5,000 consumers asleep over HTTP: what they cost the broker; and 1,000 woken by as many messages, in rounds. */
+export const networkSleepersRow: Row = ({ directory, quick }) =>
   withActors(2, async ([broker, client]) => {
     const url = await broker!.play('broker', join(directory, 'data'))
     await client!.play('publish', url, 'warm', 10_000)
@@ -70,7 +70,11 @@ export const networkSleepersRow: Row = ({ directory }) =>
     await client!.play('sleep', url, 5_000)
     while ((await asleep(url)) < 5_000) await pause(100)
     const after = await broker!.play('memory')
-    const woken = await client!.play('wake', 1_000)
+    const woken: number[] = []
+    for (let round = 0; round < (quick ? 5 : 10); round++) {
+      while ((await asleep(url)) < 5_000) await pause(100)
+      woken.push(await client!.play('wake', 1_000))
+    }
     return [
       {
         what: 'network: 5,000 sleeping consumers, memory of the broker',
@@ -78,7 +82,13 @@ export const networkSleepersRow: Row = ({ directory }) =>
         unit: 'MB',
         goal: { below: 100 },
       },
-      { what: 'network: 1,000 of 5,000 sleepers woken', value: woken, unit: 'ms', goal: { below: 100 } },
+      {
+        what: 'network: 1,000 of 5,000 sleepers woken',
+        value: median(woken),
+        unit: 'ms',
+        goal: { below: 100 },
+        beside: [beside('the first time, in fresh processes', median(woken), woken[0]!)],
+      },
     ]
   })
 
