@@ -1,6 +1,6 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { Broker } from './broker/broker.js'
-import type { ClusterOptions } from './broker/cluster/clustered.js'
+import type { ClusterOptions } from './broker/cluster/cluster-options.js'
 import { nodePersistence } from './broker/node-persistence.js'
 import type { CoordinationAdapter, CoordinationStore } from './coordination/coordination.js'
 import { inProcessCoordination } from './coordination/memory.js'

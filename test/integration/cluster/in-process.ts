@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { Broker, type BrokerParts } from '../../../src/broker/broker.js'
-import type { ClusterOptions } from '../../../src/broker/cluster/clustered.js'
+import type { ClusterOptions } from '../../../src/broker/cluster/cluster-options.js'
 import { nodePersistence } from '../../../src/broker/node-persistence.js'
 import type { CoordinationStore } from '../../../src/coordination/coordination.js'
 import { inProcessCoordination } from '../../../src/coordination/memory.js'
