@@ -108,6 +108,19 @@ describe('receive', () => {
     await runtime.settle()
     expect(received.value!.value).toBe(0)
   })
+
+  it('says nothing of a topic while the answer is late: the topic may well exist', async () => {
+    const { runtime, queue } = setUp(1)
+    const { findTopic } = queue.service
+    const connection = fakeConnection(
+      { ...queue.service, findTopic: (...asked) => sleep(runtime, 30_000).then(() => findTopic!(...asked)) },
+      runtime,
+    )
+    const received = watch(new Consumer(connection, 't').receive())
+    await runtime.advance(30_000)
+    expect(received.value!.value).toBe(0)
+    expect(connection.log).toEqual([])
+  })
 })
 
 describe('joining', () => {

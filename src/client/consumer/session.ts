@@ -63,22 +63,20 @@ export class Sessions {
     }
   }
 
+  /** It warns of what a broker has said: an answer that is late says nothing. */
   async #findTopic(): Promise<TopicRoute> {
-    const { service, runtime, logger } = this.#side
-    const warning = runtime.timers.setTimeout(() => {
-      logger.warn(
-        { topic: this.#topic, group: this.#options.group },
-        `Topic '${this.#topic}' does not exist: group '${this.#options.group}' waits for the first send.`,
-      )
-    }, WARN_AFTER)
+    const find = (wait: number) =>
+      this.#side.service.findTopic({ name: this.#topic, wait }, { signal: this.#ending })
     try {
-      return await service.findTopic(
-        { name: this.#topic, wait: Number.POSITIVE_INFINITY },
-        { signal: this.#ending },
-      )
-    } finally {
-      warning.cancel()
+      return await find(WARN_AFTER)
+    } catch (error) {
+      if (!isPortalError(error, 'TOPIC_NOT_FOUND')) throw error
     }
+    this.#side.logger.warn(
+      { topic: this.#topic, group: this.#options.group },
+      `Topic '${this.#topic}' does not exist: group '${this.#options.group}' waits for the first send.`,
+    )
+    return find(Number.POSITIVE_INFINITY)
   }
 
   async #joinGroup(route: TopicRoute): Promise<Session> {

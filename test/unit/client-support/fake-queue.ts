@@ -10,10 +10,10 @@ import type {
   ReceiveResponse,
   SettleRequest,
 } from '../../../src/protocol/service.js'
-import type { CallSignal } from '../../../src/runtime/call-signal.js'
 import { portableCrc32 } from '../../../src/runtime/crc32.js'
 import type { Timer } from '../../../src/runtime/runtime.js'
 import type { VirtualRuntime } from '../../../src/runtime/virtual.js'
+import { sleepUntil, type WaitEnds } from '../../../src/runtime/wait.js'
 
 type State = 'free' | 'leased' | 'waiting' | 'acked' | 'rejected'
 
@@ -63,8 +63,8 @@ export class FakeQueue {
   }
 
   readonly service: Partial<BrokerService> = {
-    findTopic: async ({ name }, call = {}) => {
-      if (!this.exists) await this.#untilTopic(call.signal)
+    findTopic: async ({ name, wait = 0 }, call = {}) => {
+      if (!this.exists) await this.#untilTopic(name, { timeout: wait, signal: call.signal })
       return { topicId: 'id', name, partitions: 1, maxMessageBytes: 1 << 20 }
     },
     joinGroup: async (request) => {
@@ -122,11 +122,12 @@ export class FakeQueue {
     this.#waiters = []
   }
 
-  #untilTopic(signal: CallSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#topicWaiters.push(resolve)
-      signal?.addEventListener('abort', () => reject(abortedError('findTopic', signal)))
+  async #untilTopic(name: string, ends: WaitEnds): Promise<void> {
+    const made = await sleepUntil<true>(this.runtime.timers, 'findTopic', ends, (resolve) => {
+      this.#topicWaiters.push(() => resolve(true))
+      return () => {}
     })
+    if (!made) throw new PortalError('TOPIC_NOT_FOUND', `There is no topic '${name}'.`)
   }
 
   async #receive(request: ReceiveRequest, call: CallOptions): Promise<ReceiveResponse> {
