@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Broker } from '../../../src/broker/broker.js'
 import { Admin } from '../../../src/client/admin.js'
 import { Producer } from '../../../src/client/producer/producer.js'
@@ -6,21 +6,14 @@ import { createBroker } from '../../../src/create-broker.js'
 import { SERVICE } from '../../../src/protocol/connection.js'
 import { InProcessCluster } from './in-process.js'
 
-let cluster: InProcessCluster | undefined
-afterEach(async () => {
-  await cluster?.close()
-  cluster = undefined
-})
-
 const SOON = { timeout: 20_000, interval: 20 }
 const FAST = { controller: { moveGrace: 500, stableFor: 200 } }
 
 async function start(names: readonly string[]) {
-  const opened = await InProcessCluster.open(names, FAST)
-  cluster = opened
-  const broker = (name: string): Broker => opened.brokers.get(name)!
+  const cluster = await InProcessCluster.open(names, FAST)
+  const broker = (name: string): Broker => cluster.brokers.get(name)!
   const admin = (name: string) => new Admin(broker(name))
-  return { opened, broker, admin }
+  return { cluster, broker, admin }
 }
 
 test('every broker tells the same of brokers, controller, partitions and replicas', async () => {
@@ -85,9 +78,9 @@ test('a broker that goes is away, and what it followed is under-replicated', asy
 })
 
 test('a drained broker gives up all it has, by whichever broker is asked, and takes it again', async () => {
-  const { opened, broker, admin } = await start(['a', 'b', 'c'])
+  const { cluster, broker, admin } = await start(['a', 'b', 'c'])
   await admin('a').createTopic('orders', { partitions: 3, replicas: 2 })
-  await opened.start('d', FAST)
+  await cluster.start('d', FAST)
   const of = async (name: string) =>
     (await admin('d').describeCluster()).brokers.find(({ id }) => id === broker(name).id)!
   for (const asked of ['a', 'b'])
@@ -101,7 +94,7 @@ test('a drained broker gives up all it has, by whichever broker is asked, and ta
 })
 
 test('a broker that is gone for good is forgotten, once nothing is on it', async () => {
-  const { opened, broker, admin } = await start(['a', 'b', 'c'])
+  const { cluster, broker, admin } = await start(['a', 'b', 'c'])
   await admin('a').createTopic('orders', { partitions: 2, replicas: 2 })
   const gone = broker('c').id
   await expect(admin('a').forgetBroker(gone)).rejects.toMatchObject({
@@ -117,7 +110,7 @@ test('a broker that is gone for good is forgotten, once nothing is on it', async
     )
     .toBe(0)
   await broker('c').close()
-  opened.brokers.delete('c')
+  cluster.brokers.delete('c')
   await expect
     .poll(
       () =>

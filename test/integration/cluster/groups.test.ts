@@ -1,11 +1,10 @@
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Admin } from '../../../src/client/admin.js'
 import { SERVICE } from '../../../src/protocol/connection.js'
 import { InProcessCluster } from './in-process.js'
 
 async function start(names: readonly string[]) {
   const cluster = await InProcessCluster.open(names)
-  onTestFinished(() => cluster.close())
   const join = (broker: string, group: string, create = true) =>
     cluster.brokers.get(broker)![SERVICE].joinGroup({ topic: 'orders', group, settings: {}, create })
   return { cluster, join, admin: new Admin(cluster.brokers.get(names[0]!)!) }

@@ -1,24 +1,13 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { PortalError } from '../../../src/core/errors.js'
 import { Admin, Consumer, Lock, Producer, Reader } from '../../../src/index.js'
 import { InProcessCluster, numbers } from './in-process.js'
 
-let cluster: InProcessCluster | undefined
-
-afterEach(async () => {
-  await cluster?.close()
-  cluster = undefined
-})
-
-async function openEmpty(): Promise<InProcessCluster> {
-  cluster = await InProcessCluster.open([])
-  return cluster
-}
-
 describe('a broker that was alone and joins a cluster', () => {
   it('brings its topics and groups along, and they get replicas as others join', async () => {
-    const { brokers, logs, until } = await openEmpty()
-    const alone = await cluster!.startAlone('a')
+    const cluster = await InProcessCluster.open([])
+    const { brokers, logs, until } = cluster
+    const alone = await cluster.startAlone('a')
     await new Admin(alone).createTopic('orders', { partitions: 2 })
     const producer = new Producer(alone)
     await Promise.all(numbers(100).map((n) => producer.send('orders', n, { partition: n % 2, id: `n${n}` })))
@@ -33,7 +22,7 @@ describe('a broker that was alone and joins a cluster', () => {
     await held.release()
     await alone.close()
 
-    await cluster!.start('a')
+    await cluster.start('a')
     const admin = new Admin(brokers.get('a')!)
     expect(await admin.describeTopic('orders')).toMatchObject({ config: { replicas: 3, minInSync: 2 } })
     const again = await new Producer(brokers.get('a')!).send('orders', 0, { partition: 0, id: 'n0' })
@@ -42,8 +31,8 @@ describe('a broker that was alone and joins a cluster', () => {
     expect(next.token).toBeGreaterThan(held.token)
     await next.release()
 
-    await cluster!.start('b')
-    await cluster!.start('c')
+    await cluster.start('b')
+    await cluster.start('c')
     await until(async () => {
       const { partitions } = await admin.describeTopic('orders')
       expect(partitions.map(({ inSync }) => inSync.length)).toEqual([3, 3])
@@ -66,58 +55,61 @@ describe('a broker that was alone and joins a cluster', () => {
     }
     expect(await after.receive({ timeout: 50 })).toBeNull()
     expect([...settled, ...rest].sort((x, y) => x - y)).toEqual(numbers(100))
-    expect(cluster!.errors).toEqual([])
+    expect(cluster.errors).toEqual([])
   })
 
   it('is no broker of its own any more', async () => {
-    await openEmpty()
-    const alone = await cluster!.startAlone('a')
+    const cluster = await InProcessCluster.open([])
+    const alone = await cluster.startAlone('a')
     await new Producer(alone).send('orders', 1)
     await alone.close()
-    await cluster!.start('a')
-    await cluster!.close()
-    cluster!.brokers.clear()
-    await expect(cluster!.startAlone('a')).rejects.toThrowError(/cannot be opened alone/)
+    await cluster.start('a')
+    await cluster.close()
+    cluster.brokers.clear()
+    await expect(cluster.startAlone('a')).rejects.toThrowError(/cannot be opened alone/)
   })
 
   it('does not mix its topic with one of the cluster', async () => {
-    const { brokers } = await openEmpty()
-    await cluster!.start('b')
+    const cluster = await InProcessCluster.open([])
+    const { brokers } = cluster
+    await cluster.start('b')
     await new Admin(brokers.get('b')!).createTopic('orders', { replicas: 1 })
-    const alone = await cluster!.startAlone('a')
+    const alone = await cluster.startAlone('a')
     await new Producer(alone).send('orders', 'mine')
     await new Producer(alone).send('other', 'mine, too')
     await alone.close()
-    await expect(cluster!.start('a')).rejects.toThrowError(/that the cluster has, too: orders\./)
+    await expect(cluster.start('a')).rejects.toThrowError(/that the cluster has, too: orders\./)
     // Nothing was written, and nothing was lost.
     expect((await new Admin(brokers.get('b')!).listTopics()).map(({ name }) => name)).toEqual(['orders'])
-    const again = await cluster!.startAlone('a')
+    const again = await cluster.startAlone('a')
     expect(await read(again, 'other')).toEqual(['mine, too'])
     await again.close()
   })
 
   it('is refused as an old copy if the directory is of before it joined', async () => {
-    const { brokers, storages } = await openEmpty()
-    const alone = await cluster!.startAlone('a')
+    const cluster = await InProcessCluster.open([])
+    const { brokers, storages } = cluster
+    const alone = await cluster.startAlone('a')
     await new Producer(alone).send('orders', 1)
     await alone.close()
     const storage = storages.get('a')!
     const meta = await storage.readMeta('')
-    await cluster!.start('a')
+    await cluster.start('a')
     await new Admin(brokers.get('a')!).deleteTopic('orders')
-    await cluster!.close()
+    await cluster.close()
     brokers.clear()
     await storage.commit(
       [...meta].map(([key, value]) => ({ type: 'meta', key, value })),
       { durable: true },
     )
-    await expect(cluster!.start('a')).rejects.toThrowError(/is an old copy, of before it joined the cluster/)
+    await expect(cluster.start('a')).rejects.toThrowError(/is an old copy, of before it joined the cluster/)
   })
 
   it('ends at its next start what was cut short at any point', async () => {
     for (let at = 1; ; at++) {
-      const { brokers, tree } = await openEmpty()
-      const alone = await cluster!.startAlone('a')
+      const cluster = await InProcessCluster.open([])
+      const { brokers, tree } = cluster
+      const alone = await cluster.startAlone('a')
       await new Admin(alone).createTopic('orders', { partitions: 2 })
       await new Producer(alone).send('orders', 'first', { partition: 1 })
       await new Admin(alone).createTopic('other')
@@ -134,18 +126,17 @@ describe('a broker that was alone and joins a cluster', () => {
         }
         return store
       }
-      const cut = await cluster!.start('a').then(
+      const cut = await cluster.start('a').then(
         () => false,
         () => true,
       )
       tree.connect = connect
-      if (cut) await cluster!.start('a')
+      if (cut) await cluster.start('a')
       expect(await read(brokers.get('a')!, 'orders')).toEqual(['first'])
       const { partitions } = await new Admin(brokers.get('a')!).describeGroup('orders', 'billing')
       expect(partitions).toHaveLength(2)
       await new Producer(brokers.get('a')!).send('other', 'second')
-      await cluster!.close()
-      cluster = undefined
+      await cluster.close()
       if (!cut) return expect(at).toBeGreaterThan(8)
     }
   })

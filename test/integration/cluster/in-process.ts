@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { onTestFinished } from 'vitest'
 import { Broker, type BrokerParts } from '../../../src/broker/broker.js'
 import type { ClusterOptions } from '../../../src/broker/cluster/cluster-options.js'
 import { nodePersistence } from '../../../src/broker/node-persistence.js'
@@ -37,12 +38,14 @@ export class InProcessCluster {
     this.#options = options
   }
 
+  /** It is closed when the test has finished. */
   static async open(
     names: readonly string[],
     options: Partial<ClusterOptions> = {},
   ): Promise<InProcessCluster> {
     const nodes = { load: async () => new Map<string, Uint8Array>(), save: async () => {} }
     const cluster = new InProcessCluster(await CoordinationTree.open(nodes), options)
+    onTestFinished(() => cluster.close())
     for (const name of names) await cluster.start(name)
     return cluster
   }

@@ -1,17 +1,10 @@
 import { crc32 } from 'node:zlib'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { paths } from '../../../src/coordination/documents.js'
 import { PortalError } from '../../../src/core/errors.js'
 import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Storage } from '../../../src/storage/storage.js'
 import { InProcessCluster } from './in-process.js'
-
-let cluster: InProcessCluster | undefined
-
-afterEach(async () => {
-  await cluster?.close()
-  cluster = undefined
-})
 
 /** What a process does before it is gone. */
 class Process {
@@ -67,7 +60,7 @@ describe.each([
     { timeout: 60_000 },
     async ({ isFirstLost, isLastDone }) => {
       for (let steps = 1; ; steps++) {
-        cluster = await InProcessCluster.open(['a'])
+        const cluster = await InProcessCluster.open(['a'])
         const storage = memoryStorage({ crc32 })
         cluster.storages.set('b', storage)
         if (isKnown) await (await cluster.start('b')).close()
@@ -82,7 +75,6 @@ describe.each([
         cluster.storages.set('b', storage)
         await cluster.start('b')
         await cluster.close()
-        cluster = undefined
         if (process.taken < steps) return expect(steps).toBeGreaterThan(6)
       }
     },
@@ -90,7 +82,7 @@ describe.each([
 })
 
 it('a copy of the directory from when the broker was about to be registered is an old one, however often it is started', async () => {
-  cluster = await InProcessCluster.open(['a'])
+  const cluster = await InProcessCluster.open(['a'])
   const storage = memoryStorage({ crc32 })
   let copy: ReadonlyMap<string, Uint8Array> | undefined
   cluster.storages.set('b', {
@@ -114,7 +106,7 @@ it('a copy of the directory from when the broker was about to be registered is a
 })
 
 it('a broker that closes while it gets another session leaves none behind', async () => {
-  cluster = await InProcessCluster.open(['a'])
+  const cluster = await InProcessCluster.open(['a'])
   const { tree, stores, until } = cluster
   const observer = tree.connect()
   const broker = await cluster.start('b')

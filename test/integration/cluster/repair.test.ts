@@ -1,18 +1,6 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Admin, Consumer, Producer, Reader } from '../../../src/index.js'
 import { InProcessCluster, numbers } from './in-process.js'
-
-let cluster: InProcessCluster | undefined
-
-afterEach(async () => {
-  await cluster?.close()
-  cluster = undefined
-})
-
-async function open(...names: string[]): Promise<InProcessCluster> {
-  cluster = await InProcessCluster.open(names)
-  return cluster
-}
 
 /** A KiB each: a thousand of them are not in the tail cache any more. */
 function filler(number: number): { number: number; text: string } {
@@ -45,7 +33,7 @@ async function leaderOf({ brokers }: InProcessCluster, through: string): Promise
 
 describe('a replica', () => {
   it('that lags behind what is still there gets a snapshot, and leads with all that the groups have done', async () => {
-    const lagging = await open('a', 'b')
+    const lagging = await InProcessCluster.open(['a', 'b'])
     const { brokers, storages, until } = lagging
     const remote = brokers.get('a')!
     await new Admin(remote).createTopic('plain', {
@@ -91,7 +79,7 @@ describe('a replica', () => {
   })
 
   it('whose bytes have rotted while it was away gets them from another', async () => {
-    const rotten = await open('a', 'b', 'c')
+    const rotten = await InProcessCluster.open(['a', 'b', 'c'])
     const { brokers, errors } = rotten
     await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 3 })
     const producer = new Producer(brokers.get('a')!)
@@ -106,7 +94,7 @@ describe('a replica', () => {
   })
 
   it('that leads and finds that its bytes have rotted hands over and gets them from another; a reader misses nothing', async () => {
-    const rotten = await open('a', 'b', 'c')
+    const rotten = await InProcessCluster.open(['a', 'b', 'c'])
     const { brokers, errors } = rotten
     await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 3 })
     const producer = new Producer(brokers.get('a')!)

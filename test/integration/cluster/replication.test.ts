@@ -1,22 +1,11 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Admin, Consumer, Producer, Reader } from '../../../src/index.js'
 import { InProcessCluster, numbers } from './in-process.js'
 
-let cluster: InProcessCluster | undefined
-
-afterEach(async () => {
-  await cluster?.close()
-  cluster = undefined
-})
-
-async function open(...names: string[]): Promise<InProcessCluster> {
-  cluster = await InProcessCluster.open(names)
-  return cluster
-}
-
 describe('a topic of three replicas', () => {
   it('is made while one of three brokers is away, and completed when that one is back', async () => {
-    const { brokers, until } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers, until } = cluster
     await brokers.get('c')!.close()
     brokers.delete('c')
     // By the first send, too.
@@ -28,7 +17,7 @@ describe('a topic of three replicas', () => {
       expect(config).toMatchObject({ replicas: 3, minInSync: 2 })
       for (const { replicas } of partitions) expect([...replicas].sort()).toEqual(['a', 'b'])
     }
-    await cluster!.start('c')
+    await cluster.start('c')
     await until(async () => {
       for (const name of ['plain', 'other'])
         for (const { inSync } of (await admin.describeTopic(name)).partitions) expect(inSync).toHaveLength(3)
@@ -36,7 +25,8 @@ describe('a topic of three replicas', () => {
   })
 
   it('is not made by one broker alone, and a send waits for a second', async () => {
-    const { brokers } = await open('a')
+    const cluster = await InProcessCluster.open(['a'])
+    const { brokers } = cluster
     await expect(new Admin(brokers.get('a')!).createTopic('plain')).rejects.toThrowError(
       expect.objectContaining({
         code: 'NOT_ENOUGH_REPLICAS',
@@ -44,14 +34,14 @@ describe('a topic of three replicas', () => {
       }),
     )
     const sending = new Producer(brokers.get('a')!).send('plain', 1)
-    await cluster!.start('b')
+    await cluster.start('b')
     await sending
   })
 })
 
 describe('three brokers', () => {
   it('hold every message three times', async () => {
-    const { brokers, logs, until } = await open('a', 'b', 'c')
+    const { brokers, logs, until } = await InProcessCluster.open(['a', 'b', 'c'])
     const producer = new Producer(brokers.get('a')!)
     await new Admin(brokers.get('b')!).createTopic('plain', { partitions: 3 })
     await Promise.all(numbers(300).map((n) => producer.send('plain', n, { partition: n % 3 })))
@@ -64,7 +54,8 @@ describe('three brokers', () => {
   })
 
   it('serve every topic, wherever it is led', async () => {
-    const { brokers } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers } = cluster
     await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 6 })
     const got: number[] = []
     const consumers = [...brokers.values()].map(
@@ -73,7 +64,7 @@ describe('three brokers', () => {
     const running = consumers.map((consumer) => consumer.run(async ({ value }) => void got.push(value)))
     const producers = [...brokers.values()].map((broker) => new Producer(broker))
     await Promise.all(numbers(600).map((n) => producers[n % 3]!.send('plain', n, { key: String(n) })))
-    await cluster!.until(async () => expect(got.length).toBe(600))
+    await cluster.until(async () => expect(got.length).toBe(600))
     expect(new Set(got).size).toBe(600)
     await Promise.all(consumers.map((consumer) => consumer.close()))
     await Promise.all(running)
@@ -83,7 +74,8 @@ describe('three brokers', () => {
   })
 
   it('go on without one that stops, and no send fails', async () => {
-    const { brokers } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers } = cluster
     await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 3 })
     const producer = new Producer(brokers.get('a')!)
     await producer.send('plain', -1)
@@ -93,14 +85,15 @@ describe('three brokers', () => {
       for (const n of numbers(100)) sends.push(producer.send('plain', n, { partition: n % 3 }))
       await closing
       brokers.delete(name)
-      await cluster!.start(name)
+      await cluster.start(name)
     }
     const outcomes = await Promise.allSettled(sends)
     expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
   })
 
   it('go on when a session is lost: another may lead, nothing is lost', async () => {
-    const { brokers, tree, stores } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers, tree, stores } = cluster
     await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 3 })
     const producer = new Producer(brokers.get('a')!)
     const sends = numbers(200).map((n) => producer.send('plain', n, { partition: n % 3 }))
@@ -122,14 +115,15 @@ describe('three brokers', () => {
       }
     }
     expect(read.size).toBe(350)
-    await cluster!.until(async () => expect(told).toHaveLength(6))
+    await cluster.until(async () => expect(told).toHaveLength(6))
     expect(told.filter((reachable) => reachable)).toHaveLength(3)
   })
 
   it('take in one that loses its first session before it has joined: a process that begins on a busy machine', async () => {
-    const { brokers, tooBusy, errors, until } = await open('a', 'b')
+    const cluster = await InProcessCluster.open(['a', 'b'])
+    const { brokers, tooBusy, errors, until } = cluster
     tooBusy.add('c')
-    await cluster!.start('c')
+    await cluster.start('c')
     const admin = new Admin(brokers.get('c')!)
     await admin.createTopic('t', { replicas: 3 })
     await until(async () => {
@@ -138,20 +132,21 @@ describe('three brokers', () => {
     })
     await brokers.get('c')!.close()
     tooBusy.add('c')
-    await cluster!.start('c')
+    await cluster.start('c')
     expect(errors).toEqual([])
   })
 
   it('bring a broker back whose disk was lost', async () => {
-    const { brokers, storages, logs } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers, storages, logs } = cluster
     const producer = new Producer(brokers.get('a')!)
     await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 2 })
     await Promise.all(numbers(100).map((n) => producer.send('plain', n, { partition: n % 2 })))
     await brokers.get('c')!.close()
     storages.delete('c')
-    await cluster!.start('c')
+    await cluster.start('c')
     await Promise.all(numbers(100).map((n) => producer.send('plain', n, { partition: n % 2 })))
-    await cluster!.until(async () => {
+    await cluster.until(async () => {
       expect(await logs('c')).toEqual(await logs('a'))
       const { partitions } = await new Admin(brokers.get('a')!).describeTopic('plain')
       for (const { inSync } of partitions) expect(inSync).toHaveLength(3)
@@ -159,7 +154,8 @@ describe('three brokers', () => {
   })
 
   it('delete a topic everywhere, and one made again under its name shares nothing with it', async () => {
-    const { brokers, logs } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers, logs } = cluster
     const admin = new Admin(brokers.get('a')!)
     const producer = new Producer(brokers.get('b')!)
     await producer.send('plain', 'old')
@@ -167,24 +163,26 @@ describe('three brokers', () => {
     await admin.createTopic('plain', {})
     const sent = await producer.send('plain', 'new')
     expect(sent.offset).toBe(0)
-    await cluster!.until(async () => {
+    await cluster.until(async () => {
       for (const name of ['a', 'b', 'c']) expect(Object.keys(await logs(name))).toHaveLength(1)
     })
   })
 
   it('take nothing while too few are in sync, and say so', async () => {
-    const { brokers } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers } = cluster
     await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 3, minInSync: 3 })
     const producer = new Producer(brokers.get('a')!, { deliveryTimeout: 8_000 })
     await producer.send('plain', 1)
     await brokers.get('c')!.close()
     await expect(producer.send('plain', 2)).rejects.toMatchObject({ code: 'TIMEOUT' })
-    await cluster!.start('c')
+    await cluster.start('c')
     await producer.send('plain', 3)
   })
 
   it('carry dead letters to wherever their topic is led', async () => {
-    const { brokers } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers } = cluster
     await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 3 })
     const producer = new Producer(brokers.get('a')!)
     await Promise.all(numbers(9).map((n) => producer.send('plain', n, { partition: n % 3 })))
@@ -195,13 +193,13 @@ describe('three brokers', () => {
     const dead = new Consumer(brokers.get('c')!, 'plain.dead', { group: 'watch' })
     const got = new Set<unknown>()
     const watching = dead.run(async ({ value }) => void got.add(value))
-    await cluster!.until(async () => expect(got.size).toBe(9))
+    await cluster.until(async () => expect(got.size).toBe(9))
     await Promise.all([consumer.close(), dead.close()])
     await Promise.all([running, watching])
   })
 
   it('keep the dead letters of a topic as they keep the topic', async () => {
-    const { brokers } = await open('a', 'b')
+    const { brokers } = await InProcessCluster.open(['a', 'b'])
     const admin = new Admin(brokers.get('a')!)
     await admin.createTopic('plain', { replicas: 2, minInSync: 1 })
     await new Consumer(brokers.get('a')!, 'plain', { group: 'workers' }).receive({ timeout: 0 })
@@ -209,7 +207,8 @@ describe('three brokers', () => {
   })
 
   it('move a group, wherever its partitions are led', async () => {
-    const { brokers } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers } = cluster
     const admin = new Admin(brokers.get('a')!)
     await admin.createTopic('plain', { partitions: 3 })
     const producer = new Producer(brokers.get('a')!)
@@ -217,19 +216,20 @@ describe('three brokers', () => {
     let count = 0
     const consumer = new Consumer(brokers.get('b')!, 'plain', { group: 'g' })
     const running = consumer.run(async () => void count++)
-    await cluster!.until(async () => expect(count).toBe(30))
+    await cluster.until(async () => expect(count).toBe(30))
     await admin.seekGroup('plain', 'g', { to: 'earliest' })
-    await cluster!.until(async () => expect(count).toBe(60))
+    await cluster.until(async () => expect(count).toBe(60))
     await consumer.close()
     await running
   })
 
   it('elect another leader when the leader is gone without a word, with all that was acknowledged', async () => {
-    const { brokers } = await open('a', 'b', 'c')
+    const cluster = await InProcessCluster.open(['a', 'b', 'c'])
+    const { brokers } = cluster
     await new Admin(brokers.get('a')!).createTopic('plain', { partitions: 3 })
     const producer = new Producer(brokers.get('a')!)
     await Promise.all(numbers(90).map((n) => producer.send('plain', n, { partition: n % 3 })))
-    await cluster!.cutOff('b')
+    await cluster.cutOff('b')
     const sent = await Promise.all(
       numbers(90).map((n) => producer.send('plain', 90 + n, { partition: n % 3 })),
     )
