@@ -1,6 +1,9 @@
 import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
-import { aloneCommitment } from '../../src/broker/cut.js'
+import { BatchCache } from '../../src/broker/batch-cache.js'
+import { Committer } from '../../src/broker/committer.js'
+import { aloneCommitment, type Commitment } from '../../src/broker/cut.js'
+import type { PartitionHost } from '../../src/broker/host.js'
 import { Partition } from '../../src/broker/partition.js'
 import { emptyLog } from '../../src/broker/recovery.js'
 import { Topic } from '../../src/broker/topic.js'
@@ -8,15 +11,45 @@ import { resolveTopicConfig } from '../../src/broker/topic-config.js'
 import { PortalError } from '../../src/core/errors.js'
 import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
 import { readBatchHeader } from '../../src/core/record-batch-header.js'
+import { SafeClock } from '../../src/runtime/safe-clock.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
-import { partitionHost } from './partition-support.js'
+import { memoryStorage } from '../../src/storage/memory.js'
 
-/** A partition whose leader is certain that it leads once the test says so. */
-function lead() {
-  const runtime = virtualRuntime()
-  const { partitions, ...config } = resolveTopicConfig({}, { defaults: { replicas: 1 }, maxReplicas: 1 })
-  const topic = new Topic({ id: 't', name: 't', createdAt: 0, config, partitions })
-  const host = partitionHost(runtime)
+const DEPOSED = new PortalError('NOT_LEADER', 'Another broker leads it.')
+
+it('a sequence is refused by a leader that is certain to lead: what is missing here, its successor may have [14]', async () => {
+  const { runtime, produce, sure } = leadUnsure()
+  const first = produce(0)
+  const second = produce(8)
+  await runtime.advance(1_000)
+  expect(first).toEqual([undefined])
+  expect(second).toEqual([])
+  sure()
+  await runtime.settle()
+  expect(second).toEqual(['SEQUENCE_REFUSED'])
+})
+
+it('a leader that is deposed before it is certain says so, and refuses nothing', async () => {
+  const { runtime, produce, depose } = leadUnsure()
+  const answers = produce(8)
+  await runtime.settle()
+  depose()
+  await runtime.settle()
+  expect(answers).toEqual(['NOT_LEADER'])
+})
+
+it('nor does one that is deposed before what it knew is committed: the producer asks the next one (invariant 10)', async () => {
+  const { runtime, produce, depose } = leadUncommitted()
+  // Its first batches are with the next leader, which this one does not know of.
+  const answers = produce(10)
+  await runtime.advance(1_000)
+  expect(answers).toEqual([])
+  depose()
+  expect(answers).toEqual(['NOT_LEADER'])
+})
+
+/** What it stores is committed. It is certain that it leads once the test says so. */
+function leadUnsure() {
   let sure = () => {}
   let deposed: (error: PortalError) => void = () => {}
   const confirm = () =>
@@ -24,7 +57,42 @@ function lead() {
       sure = resolve
       deposed = reject
     })
-  const partition = new Partition(host, topic, 0, 't/0', 1, emptyLog(), { ...aloneCommitment, confirm })
+  return { ...lead({ confirm }), sure: () => sure(), depose: () => deposed(DEPOSED) }
+}
+
+/** Nothing of what it stores is committed. */
+function leadUncommitted() {
+  const waiting: ((error: PortalError) => void)[] = []
+  const cut: Commitment['cut'] = (group) => {
+    group.onCommitted = (_, failed) => void (failed && waiting.push(failed))
+    return group
+  }
+  return {
+    ...lead({ cut }),
+    depose: () => {
+      for (const failed of waiting) failed(DEPOSED)
+    },
+  }
+}
+
+function lead(commitment: Partial<Commitment>) {
+  const runtime = virtualRuntime()
+  const { partitions, ...config } = resolveTopicConfig({}, { defaults: { replicas: 1 }, maxReplicas: 1 })
+  const topic = new Topic({ id: 't', name: 't', createdAt: 0, config, partitions })
+  const storage = memoryStorage({ crc32 })
+  const host: PartitionHost = {
+    brokerId: 'a',
+    runtime,
+    safeClock: new SafeClock(runtime.clock),
+    storage,
+    committer: new Committer(storage, runtime.timers, () => {}),
+    cache: new BatchCache(1_000),
+    refusal: () => undefined,
+    damaged: (_, error) => error,
+    emit: () => {},
+  }
+  const partition = new Partition(host, topic, 0, 't/0', 1, emptyLog(), { ...aloneCommitment, ...commitment })
+  /** The code of the answer, once there is one; undefined: it is stored. */
   const produce = (sequence: number) => {
     const builder = new RecordBatchBuilder(crc32)
     builder.tryAppend({ contentType: 'text', value: 'x', timestamp: 0 })
@@ -38,26 +106,5 @@ function lead() {
     })
     return answers
   }
-  return { runtime, produce, sure: () => sure(), deposed: (error: PortalError) => deposed(error) }
+  return { runtime, produce }
 }
-
-it('a sequence is refused by a leader that is certain to lead: what is missing here, its successor may have [14]', async () => {
-  const { runtime, produce, sure } = lead()
-  const first = produce(0)
-  const second = produce(8)
-  await runtime.advance(1_000)
-  expect(first).toEqual([undefined])
-  expect(second).toEqual([])
-  sure()
-  await runtime.settle()
-  expect(second).toEqual(['SEQUENCE_REFUSED'])
-})
-
-it('a leader that was deposed says so, and refuses nothing', async () => {
-  const { runtime, produce, deposed } = lead()
-  const answers = produce(8)
-  await runtime.settle()
-  deposed(new PortalError('NOT_LEADER', 'Another leads.'))
-  await runtime.settle()
-  expect(answers).toEqual(['NOT_LEADER'])
-})
