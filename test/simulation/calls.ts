@@ -1,5 +1,6 @@
 import { abortedError, isPortalError, PortalError } from '../../src/core/errors.js'
 import type { CallSignal } from '../../src/runtime/call-signal.js'
+import { onAbort } from '../../src/runtime/on-abort.js'
 import type { Life } from './life.js'
 import type { Scheduler } from './scheduler.js'
 import { Violation } from './violation.js'
@@ -76,7 +77,7 @@ export class Calls<S> {
       const end = (tell: () => void) =>
         life.enter(() => {
           timer.cancel()
-          signal?.removeEventListener('abort', abort)
+          forget()
           tell()
         })
       const giveUp = (error: PortalError) => {
@@ -84,9 +85,8 @@ export class Calls<S> {
         // The other side learns that nobody waits any more, or does not.
         if (this.#scheduler.chance(0.5)) this.#scheduler.after(this.#wires.delay(), () => control.abort())
       }
-      const abort = () => giveUp(abortedError(name, signal!))
       const timer = this.#scheduler.after(wait + PATIENCE, () => giveUp(disconnected(call)))
-      signal?.addEventListener('abort', abort, { once: true })
+      const forget = onAbort(signal, () => giveUp(abortedError(name, signal!)))
       for (const attempt of attempts) {
         attempt.then(
           (answer) => end(() => resolve(answer)),

@@ -1,6 +1,7 @@
 import type { Carrier } from '../../src/connect.js'
 import { streams as httpStreams } from '../../src/connect-streams.js'
 import { PortalError } from '../../src/core/errors.js'
+import { onAbort } from '../../src/runtime/on-abort.js'
 import type { SendRequest, SendResponse } from '../../src/transport/http/client/send.js'
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../src/transport/http/exchange.js'
 import type { Life } from './life.js'
@@ -131,6 +132,7 @@ class Exchange {
   #resolve!: (response: SendResponse) => void
   #reject!: (error: Error) => void
   #silence: { cancel(): void } | undefined
+  readonly #forget: () => void
   /** The client waits no more. */
   #isOver = false
   /** Nothing reaches the client any more. */
@@ -150,7 +152,7 @@ class Exchange {
       this.#reject = reject
     })
     this.#awaitSound()
-    request.signal?.addEventListener('abort', this.#abort, { once: true })
+    this.#forget = onAbort(request.signal, () => this.#fail('aborted'))
     const { scheduler, faults } = parts
     scheduler.spawn(this.#arrive())
     if (request.onPiece === undefined && scheduler.chance(faults.duplicates)) {
@@ -170,8 +172,6 @@ class Exchange {
 
   // The client's end ---------------------------------------------------------------------------------------------------
 
-  readonly #abort = (): void => this.#fail('aborted')
-
   #awaitSound(): void {
     this.#silence?.cancel()
     this.#silence = this.#parts.scheduler.after(this.#request.timeout, () => this.#fail('silence'))
@@ -185,7 +185,7 @@ class Exchange {
     if (this.#isOver) return
     this.#isOver = true
     this.#silence?.cancel()
-    this.#request.signal?.removeEventListener('abort', this.#abort)
+    this.#forget()
     this.#enter(tell)
     for (const visit of this.#visits) this.#noticeLater(visit)
   }
