@@ -88,6 +88,21 @@ describe('receive', () => {
     expect(queue.slots[0]).toMatchObject({ state: 'free', deliveries: 0 })
   })
 
+  it('holds nothing of a message that it gave back: the consumer drains', async () => {
+    const { runtime, queue, consumer } = setUp()
+    queue.latency = 50
+    const controller = new AbortController()
+    const received = watch(consumer.receive({ signal: controller.signal }))
+    await runtime.advance(60)
+    queue.fill(1)
+    controller.abort()
+    await runtime.advance(200)
+    expect([received.settled, queue.released]).toEqual([true, 1])
+    const drained = watch(consumer.drain())
+    await runtime.advance(200)
+    expect(drained.settled).toBe(true)
+  })
+
   it('tries again when the line goes dead', async () => {
     const { runtime, queue, consumer } = setUp(1)
     queue.receiveErrors.push(new PortalError('DISCONNECTED', 'x'), new PortalError('DISCONNECTED', 'x'))

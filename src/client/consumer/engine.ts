@@ -147,16 +147,13 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
 
   #takeFirst(): Message | undefined {
     for (let batch = this.#first; batch !== undefined; batch = this.#first) {
-      const at = batch.takeNext()
-      if (at < 0) {
-        this.#dropFirst()
-        continue
+      const message = this.handOut(batch)
+      if (message !== undefined) {
+        this.#room--
+        this.wantTurn()
+        return message
       }
-      this.#buffered--
-      this.#inHand++
-      this.#room--
-      this.wantTurn()
-      return new Message(batch, at)
+      this.#dropFirst()
     }
     return undefined
   }
@@ -259,16 +256,14 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
   accept(session: Session, response: ReceiveResponse): number {
     let count = 0
     for (const batch of this.hold(session, response)) {
-      const left = batch.unsettled
-      count += left
-      this.#buffered += left
+      count += batch.unsettled
       this.#buffer.push(batch)
     }
     if (count > 0 && (this.#streams === 0 || this.ending.aborted)) this.releaseBuffered()
     return count
   }
 
-  /** Books what was leased; nothing if the group was moved meanwhile. */
+  /** Books what was leased as waiting; nothing if the group was moved meanwhile. */
   hold(session: Session, response: ReceiveResponse): HeldBatch[] {
     const now = this.now()
     const batches: HeldBatch[] = []
@@ -279,6 +274,7 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
         const batch = new HeldBatch(lease, one, now, now + this.options.lease)
         lease.batches.push(batch)
         this.#held.add(batch)
+        this.#buffered += batch.unsettled
         this.#heldBytes += batch.bytesEach * batch.unsettled
         batches.push(batch)
       }
@@ -287,10 +283,11 @@ export class Engine implements LeaseOwner, KeptHoldings, FetchingConsumer {
     return batches
   }
 
-  /** Books the one message of a receive as handed out. */
+  /** Books the batch's next message as handed out. */
   handOut(batch: HeldBatch): Message | undefined {
     const at = batch.takeNext()
     if (at < 0) return undefined
+    this.#buffered--
     this.#inHand++
     return new Message(batch, at)
   }
