@@ -80,17 +80,17 @@ export class DocumentStore {
    * Replaces the document by what `change` makes of it, as often as others get in between; undefined leaves it.
    * Resolves to undefined if there is none. `known`: what was read before, tried first without reading again.
    *
-   * If an answer is lost and another writer follows at once, `change` may be applied twice: it looks at what it is given.
+   * If an answer is lost and another writer follows at once, `change` may be applied twice: it looks at what it is given, and of which version.
    */
   async change<T extends object>(
     kind: DocumentKind<T>,
     path: string,
-    change: (document: T) => T | undefined,
+    change: (document: T, version: number) => T | undefined,
     known?: Versioned<T>,
   ): Promise<Change<T> | undefined> {
     let current = known ?? (await this.read(kind, path))
     for (let attempt = 0; attempt < MAX_ATTEMPTS && current !== undefined; attempt++) {
-      const document = change(current.document)
+      const document = change(current.document, current.version)
       if (document === undefined) return { ...current, changed: false }
       const version = await this.#replace(kind, path, document, current.version)
       if (version !== undefined) return { document, version, changed: true }

@@ -187,11 +187,12 @@ export class Metadata {
   async casPartition(
     topicId: string,
     partition: number,
-    change: (document: PartitionDocument) => PartitionDocument | undefined,
+    change: (document: PartitionDocument, version: number) => PartitionDocument | undefined,
     known?: VersionedPartition,
   ): Promise<VersionedPartition | undefined> {
     const path = paths.partition(topicId, partition)
-    const checked = (document: PartitionDocument) => checkPartitionChange(document, change(document))
+    const checked = (document: PartitionDocument, version: number) =>
+      checkPartitionChange(document, change(document, version))
     const result = await this.#documents.change(partitionKind, path, checked, known && splitVersion(known))
     if (result === undefined) return throwMissing(topicId, partition)
     return result.changed ? joinVersion(result) : undefined

@@ -5,6 +5,8 @@
 
 /** What a leader knows of one of its followers, in its epoch. */
 export interface FollowerProgress {
+  /** Of the document that made it a replica: what it says before it knows of that one, or a newer one, counts for nothing. */
+  readonly documentVersion: number
   /** All entries below are fsynced there. -1: nothing was heard in this epoch. */
   position: number
   /** When it asked last (monotonic ms). */
@@ -22,8 +24,9 @@ export interface FollowerProgress {
 }
 
 /** Nothing was heard yet: it has until the lag time is over. */
-export function unheardFollower(now: number): FollowerProgress {
+export function unheardFollower(now: number, documentVersion: number): FollowerProgress {
   return {
+    documentVersion,
     position: -1,
     askedAt: now,
     caughtUpAt: now,

@@ -105,6 +105,11 @@ export interface FetchPosition {
    * 0: none; undefined: a build that knows of no rounds.
    */
   readonly round: number | undefined
+  /**
+   * The highest version of the partition's document that it knows to name it: no older one takes it away. 0: none; undefined: a build that does not
+   * say.
+   */
+  readonly documentVersion?: number | undefined
 }
 
 export interface FetchResponse {
@@ -135,6 +140,11 @@ export interface FetchedEntries {
   readonly highWatermark: number
   /** How often the leader has wanted to know whether it is followed still. */
   readonly round: number
+  /**
+   * Of the document that made the follower a replica, as far as the leader knows: until it says that it knows of it, nothing that it says counts.
+   * 0: a build that does not say.
+   */
+  readonly documentVersion: number
 }
 
 export interface SnapshotRequest extends PeerRequest, PartitionName {

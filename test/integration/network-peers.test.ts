@@ -47,6 +47,7 @@ const answer = encodeFetchResponse({
       entries: [entry(0, bytes(5_000))],
       highWatermark: 1,
       round: 3,
+      documentVersion: 2,
     },
   ],
 })

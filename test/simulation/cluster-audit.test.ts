@@ -99,6 +99,7 @@ class Scene {
       entries: [],
       highWatermark,
       round: 0,
+      documentVersion: 0,
     } as const
     this.audit.fetched('a', new Map([[LOG, epoch]]), { results: [result] })
   }

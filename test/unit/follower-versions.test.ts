@@ -31,7 +31,14 @@ it('a follower that is sent an entry of a version it does not read stops, and st
   const follower = await Follower.open({ runtime, storage, committer }, NAME)
   follower.follow({ broker: 'a', storage: 's' }, 1)
   const take = (...entries: StoredEntry[]) =>
-    follower.take(follower.position(), { ...NAME, type: 'entries', entries, highWatermark: 0, round: 3 })
+    follower.take(follower.position(), {
+      ...NAME,
+      type: 'entries',
+      entries,
+      highWatermark: 0,
+      round: 3,
+      documentVersion: 2,
+    })
   await take(entry(0, ENTRY_VERSION))
   await expect(take(entry(1, ENTRY_VERSION), entry(2, ENTRY_VERSION + 1))).rejects.toMatchObject({
     code: 'UNSUPPORTED',

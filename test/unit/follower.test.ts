@@ -39,7 +39,14 @@ async function openFollower() {
 }
 
 const entries = (...indexes: number[]) =>
-  ({ ...NAME, type: 'entries', entries: indexes.map(entry), highWatermark: 0, round: 3 }) as const
+  ({
+    ...NAME,
+    type: 'entries',
+    entries: indexes.map(entry),
+    highWatermark: 0,
+    round: 3,
+    documentVersion: 2,
+  }) as const
 
 it('of two answers to the same position a follower takes the first, though the other comes while that is being written', async () => {
   const { follower, stored } = await openFollower()
@@ -73,5 +80,11 @@ it('a follower whose installation fails after its log was deleted says that it h
   await expect(fails(false)).rejects.toMatchObject({ code: 'DISCONNECTED' })
   expect(follower.position()).toMatchObject({ next: 2, lastEpoch: 1 })
   await expect(fails(true)).rejects.toMatchObject({ code: 'DISCONNECTED' })
-  expect(follower.position()).toMatchObject({ next: 0, lastEpoch: -1, highWatermark: 0, round: 3 })
+  expect(follower.position()).toMatchObject({
+    next: 0,
+    lastEpoch: -1,
+    highWatermark: 0,
+    round: 3,
+    documentVersion: 2,
+  })
 })

@@ -12,8 +12,18 @@ const [a, b, c] = ['a', 'b', 'c'].map((broker): ReplicaName => ({ broker, storag
   ReplicaName,
 ]
 
-/** Leads an empty partition in epoch 4. */
-function lead(inSync: readonly ReplicaName[], { sessionHolds = true } = {}) {
+interface Options {
+  readonly sessionHolds?: boolean
+  /** The index that the next entry gets. */
+  readonly next?: number
+  readonly changeDocument?: LeadingHost['changeDocument']
+}
+
+/** Leads a partition in epoch 4, which begins with its first entry. */
+function lead(
+  inSync: readonly ReplicaName[],
+  { sessionHolds = true, next: end = 0, changeDocument }: Options = {},
+) {
   const runtime = virtualRuntime()
   const document: VersionedPartition = {
     topicId: 't',
@@ -38,24 +48,42 @@ function lead(inSync: readonly ReplicaName[], { sessionHolds = true } = {}) {
     damaged: never,
     entryVersion: () => 1,
     sessionHolds: () => sessionHolds,
-    changeDocument: never,
-    documentChanged: never,
+    changeDocument: changeDocument ?? never,
+    documentChanged: () => {},
   }
+  let next = 0
   const led = {
     log: 't/0',
     epoch: 4,
     minInSync: () => 1,
-    epochs: [],
-    next: () => 0,
+    epochs: end > 0 ? [4, 0] : [],
+    next: () => next,
     logStart: () => 0,
     progressed: () => {},
   }
   const leading = new Leading(host, led, document, 0)
+  next = end
+  leading.durable(end)
   /** A follower has sent this: it says of which round it has heard. */
   const fetch = (from: ReplicaName, round: number | undefined) => {
     const position = { topicId: 't', partition: 0, epoch: 4, next: 0, lastEpoch: -1, highWatermark: 0, round }
     return leading.serve({ ...from, generation: 1 }, position, 0, 1_000)
   }
+  /** A follower that has everything has sent this, and knew of that document. */
+  const fetchAll = (from: ReplicaName, documentVersion: number | undefined) => {
+    const position = {
+      topicId: 't',
+      partition: 0,
+      epoch: 4,
+      next,
+      lastEpoch: 4,
+      highWatermark: next,
+      round: 0,
+    }
+    return leading.serve({ ...from, generation: 1 }, { ...position, documentVersion }, 0, 1_000)
+  }
+  const positionOf = (replica: ReplicaName) =>
+    leading.positions().find(({ broker }) => broker === replica.broker)?.position
   let outcome: unknown
   const confirm = () => {
     outcome = 'open'
@@ -72,7 +100,7 @@ function lead(inSync: readonly ReplicaName[], { sessionHolds = true } = {}) {
     await runtime.advance(milliseconds)
     return outcome
   }
-  return { leading, document, fetch, confirm, after }
+  return { leading, document, fetch, fetchAll, positionOf, confirm, after }
 }
 
 it('a leader is certain that nobody else leads once all in sync have answered what it said since [7]', async () => {
@@ -130,12 +158,123 @@ it.each([
 it.each([1, 2])(
   'a replica that was taken away and given back counts for nothing that it had before [8], %i documents later',
   async (later) => {
-    const { leading, document, fetch } = lead([a, b, c])
+    const { leading, document, fetch, positionOf } = lead([a, b, c])
     await fetch(c, 0)
     // What it had is removed when it is no replica any more; the leader need not have seen that document.
     const without = { ...document, replicas: [a, b], inSync: [a, b] }
     if (later === 1) leading.adopt({ ...without, version: 2 })
     leading.adopt({ ...without, target: [a, b, c], version: 3 })
-    expect(leading.positions().find(({ broker }) => broker === 'c')?.position).toBe(-1)
+    expect(positionOf(c)).toBe(-1)
   },
 )
+
+/** The document as others have changed it, and how it is changed here. */
+function documents() {
+  let current: VersionedPartition | undefined
+  const isUnknown = { once: false }
+  const changeDocument: LeadingHost['changeDocument'] = async (known, change) => {
+    current ??= known
+    if (isUnknown.once) {
+      isUnknown.once = false
+      throw new PortalError('DISCONNECTED', 'Nobody knows whether it was written.')
+    }
+    // As it is tried: first with what is known, then with what is read.
+    const tried = change(known, known.version)
+    if (tried === undefined) return current
+    const changed = current.version === known.version ? tried : change(current, current.version)
+    if (changed) current = { ...changed, version: current.version + 1 }
+    return current
+  }
+  return {
+    changeDocument,
+    isUnknown,
+    get inSync() {
+      return current?.inSync.map(({ broker }) => broker)
+    },
+    set current(document: VersionedPartition) {
+      current = document
+    },
+  }
+}
+
+/** `c` is taken away, and given back: what it had is gone. */
+function awayAndBack(document: VersionedPartition): [VersionedPartition, VersionedPartition] {
+  const without = { ...document, replicas: [a, b], inSync: [a, b] }
+  return [
+    { ...without, version: document.version + 1 },
+    { ...without, target: [a, b, c], version: document.version + 2 },
+  ]
+}
+
+it('a fetch that was sent before its replica was taken away counts for nothing once it was given back [8]', async () => {
+  const store = documents()
+  const { leading, document, fetchAll, positionOf, after } = lead([a, b, c], {
+    next: 1,
+    changeDocument: store.changeDocument,
+  })
+  await fetchAll(b, 1)
+  await fetchAll(c, 1)
+  const [without, back] = awayAndBack(document)
+  leading.adopt(without)
+  leading.adopt(back)
+  store.current = back
+  // It was under way for long.
+  expect(await fetchAll(c, 1)).toMatchObject({ type: 'entries', entries: [], documentVersion: 3 })
+  await after(100)
+  expect(positionOf(c)).toBe(-1)
+  expect(leading.document.inSync).toEqual([a, b])
+  // It knows that it is a replica again: what it has now is of this time.
+  await fetchAll(c, 3)
+  await after(100)
+  expect(positionOf(c)).toBe(1)
+  expect(leading.document.inSync).toEqual([a, b, c])
+})
+
+it('a leader that begins knows nothing of documents before: who is no replica by its own, or was another, does not count', async () => {
+  const { leading, document, fetchAll, positionOf } = lead([a, b], {
+    next: 1,
+    changeDocument: documents().changeDocument,
+  })
+  await fetchAll(c, document.version - 1)
+  expect(positionOf(c)).toBe(-1)
+  await fetchAll(c, document.version)
+  expect(positionOf(c)).toBe(1)
+  leading.close(new PortalError('CLOSED', 'The test is over.'))
+})
+
+it('one that was to join, and was taken away and given back before the leader knew, does not join with what it had [8]', async () => {
+  const store = documents()
+  const { leading, document, fetchAll, positionOf, after } = lead([a, b], {
+    next: 1,
+    changeDocument: store.changeDocument,
+  })
+  const [, back] = awayAndBack(document)
+  store.current = back
+  await fetchAll(b, 1)
+  await fetchAll(c, 1)
+  await after(100)
+  expect(store.inSync).toEqual(['a', 'b'])
+  expect(leading.document.version).toBe(3)
+  expect(positionOf(c)).toBe(-1)
+})
+
+it('nor with an attempt of which nobody knew the outcome for a while [8]', async () => {
+  const store = documents()
+  const { leading, document, fetchAll, after } = lead([a, b], {
+    next: 1,
+    changeDocument: store.changeDocument,
+  })
+  store.isUnknown.once = true
+  await fetchAll(b, 1)
+  await fetchAll(c, 1)
+  await after(100)
+  const [without, back] = awayAndBack(document)
+  store.current = back
+  leading.adopt(without)
+  leading.adopt(back)
+  await after(2_000)
+  expect(store.inSync).toEqual(['a', 'b'])
+  await fetchAll(c, 3)
+  await after(100)
+  expect(store.inSync).toEqual(['a', 'b', 'c'])
+})

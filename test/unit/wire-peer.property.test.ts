@@ -22,7 +22,14 @@ const name = fc.record({ topicId: fc.constantFrom('one', 'two', ''), partition: 
 const position = fc
   .tuple(
     name,
-    fc.record({ epoch: number, next: number, lastEpoch: number, highWatermark: number, round: number }),
+    fc.record({
+      epoch: number,
+      next: number,
+      lastEpoch: number,
+      highWatermark: number,
+      round: number,
+      documentVersion: number,
+    }),
   )
   .map(([where, rest]) => ({ ...where, ...rest, lastEpoch: rest.lastEpoch - 1 }))
 
@@ -45,6 +52,7 @@ const outcome = fc.oneof(
     type: fc.constant('entries' as const),
     highWatermark: number,
     round: number,
+    documentVersion: number,
     entries: fc.array(stored, { maxLength: 5 }),
   }),
   fc.record({ type: fc.constant('diverged' as const), epoch: number.map((epoch) => epoch - 1), end: number }),
@@ -233,7 +241,7 @@ describe('messages between brokers', () => {
     expect(fetch.decodeAnswer(cut(answer, 1))).toEqual({ results: [] })
   })
 
-  it('take some ten bytes for a position, and are not copied again for their entries', () => {
+  it('take some eleven bytes for a position, and are not copied again for their entries', () => {
     const partitions = Array.from(
       { length: 10_000 },
       (_, at): FetchPosition => ({
@@ -244,13 +252,24 @@ describe('messages between brokers', () => {
         lastEpoch: 40,
         highWatermark: 999_990 + at,
         round: 3,
+        documentVersion: 2,
       }),
     )
     const request = fetch.encodeRequest({ ...fetchRequest, partitions })
     expect(request.length).toBeLessThan(105_000)
     const entries = [entry(7, new Uint8Array(1_000).fill(1)), entry(8, new Uint8Array(1_000).fill(2))]
     const answer = fetch.encodeAnswer({
-      results: [{ topicId: 't', partition: 0, type: 'entries', entries, highWatermark: 8, round: 3 }],
+      results: [
+        {
+          topicId: 't',
+          partition: 0,
+          type: 'entries',
+          entries,
+          highWatermark: 8,
+          round: 3,
+          documentVersion: 2,
+        },
+      ],
     })
     const [result] = fetch.decodeAnswer(answer).results
     if (result?.type !== 'entries') throw new Error('These are entries.')
@@ -266,6 +285,7 @@ describe('messages between brokers', () => {
         entries: [entry(1, Uint8Array.of(0xaa, 0xaa))],
         highWatermark: 1,
         round: 3,
+        documentVersion: 2,
       },
       {
         ...name,
@@ -274,6 +294,7 @@ describe('messages between brokers', () => {
         entries: [entry(2, Uint8Array.of(0xbb, 0xbb))],
         highWatermark: 2,
         round: 3,
+        documentVersion: 2,
       },
     ] as const
     const bytes = fetch.encodeAnswer({ results })

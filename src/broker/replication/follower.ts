@@ -44,6 +44,7 @@ export class Follower implements CommitSource {
   #highWatermark: number
   /** The last round of its leader that it heard of. */
   #round = 0
+  #documentVersion = 0
   /** Entries that are not applied yet, as far as they are in memory: the last ones of the log. */
   #tail: StoredEntry[] = []
   #work: Work[] = []
@@ -113,6 +114,16 @@ export class Follower implements CommitSource {
     return this.#closed
   }
 
+  /** The highest version of the partition's document that is known to name this replica. */
+  get documentVersion(): number {
+    return this.#documentVersion
+  }
+
+  /** A document of this version names it. */
+  named(version: number): void {
+    this.#documentVersion = Math.max(this.#documentVersion, version)
+  }
+
   follow(leader: ReplicaName, epoch: number): void {
     this.leader = leader
     this.epoch = epoch
@@ -128,6 +139,7 @@ export class Follower implements CommitSource {
       lastEpoch: lastEpoch(this.#epochs),
       highWatermark: this.#highWatermark,
       round: this.#round,
+      documentVersion: this.#documentVersion,
     }
   }
 
@@ -177,6 +189,7 @@ export class Follower implements CommitSource {
     if (result.type === 'diverged') await this.#truncate(result)
     else if (result.type === 'entries') {
       this.#round = result.round
+      this.named(result.documentVersion)
       if (result.entries.length > 0) await this.#append(result.entries)
       await this.#commit(result.highWatermark)
     }

@@ -15,13 +15,19 @@ export class Followers {
   }
 
   /**
-   * They are to follow, and nobody else. Of those that did not `stay` all the while nothing counts that was heard before: they may have removed
-   * what they had. They have the lag time to be heard.
+   * They are to follow, and nobody else, by the document of this version. Of those that did not `stay` all the while nothing counts that was said
+   * before they knew of it: they may have removed what they had. They have the lag time to be heard.
    */
-  expect(replicas: readonly ReplicaName[], stays: (replica: ReplicaName) => boolean = () => true): void {
+  expect(
+    replicas: readonly ReplicaName[],
+    version: number,
+    stays: (replica: ReplicaName) => boolean = () => true,
+  ): void {
     const kept = new Set(replicas.filter(stays).map(keyOf))
     for (const key of this.#known.keys()) if (!kept.has(key)) this.#known.delete(key)
-    for (const replica of replicas) this.#of(replica)
+    const now = this.#clock.monotonic()
+    for (const key of replicas.map(keyOf))
+      if (!this.#known.has(key)) this.#known.set(key, unheardFollower(now, version))
   }
 
   find(replica: ReplicaName): FollowerProgress | undefined {
@@ -33,18 +39,8 @@ export class Followers {
   }
 
   /** One asks for what comes from `next` on, where the log ends at `end`. */
-  hear(replica: ReplicaName, said: Parameters<typeof heardFollower>[1], end: number): void {
-    heardFollower(this.#of(replica), said, end, this.#clock.monotonic())
-  }
-
-  #of(replica: ReplicaName): FollowerProgress {
-    const key = keyOf(replica)
-    let progress = this.#known.get(key)
-    if (!progress) {
-      progress = unheardFollower(this.#clock.monotonic())
-      this.#known.set(key, progress)
-    }
-    return progress
+  hear(progress: FollowerProgress, said: Parameters<typeof heardFollower>[1], end: number): void {
+    heardFollower(progress, said, end, this.#clock.monotonic())
   }
 }
 

@@ -17,10 +17,13 @@ export interface InSyncHost {
   isRegistered(replica: Incarnation): boolean
   /** Whether its broker lives with another database: this one will not come back soon. */
   isReplaced(replica: ReplicaName): boolean
-  /** Changes the document by compare-and-set; resolves to what is in force then, undefined if it is gone. */
+  /**
+   * Changes the document by compare-and-set; resolves to what is in force then, undefined if it is gone. `change` is told of which version the
+   * document is that it is given.
+   */
   changeDocument(
     known: VersionedPartition,
-    change: (document: PartitionDocument) => PartitionDocument | undefined,
+    change: (document: PartitionDocument, version: number) => PartitionDocument | undefined,
   ): Promise<VersionedPartition | undefined>
   /** The document changed by this leader's doing, or is another's by now. */
   documentChanged(document: VersionedPartition): void
@@ -57,7 +60,7 @@ export class InSyncSet {
     this.#led = led
     this.#followers = followers
     this.#document = document
-    followers.expect(this.others())
+    followers.expect(this.others(), document.version)
     this.#schedule()
   }
 
@@ -105,7 +108,7 @@ export class InSyncSet {
     const stays = (replica: ReplicaName) =>
       includesReplica(allOf(before), replica) && (isNext || includesReplica(document.inSync, replica))
     this.#document = document
-    this.#followers.expect(this.others(), stays)
+    this.#followers.expect(this.others(), document.version, stays)
     this.#led.changed()
   }
 
@@ -123,12 +126,16 @@ export class InSyncSet {
     if (this.#closed) return
     this.#timer = this.#host.runtime.timers.setTimeout(
       () => {
-        this.#maybeShrink()
-        this.#maybeGrow()
+        this.#look()
         this.#schedule()
       },
       Math.min(CHECK, this.#host.lagTime / 4),
     )
+  }
+
+  #look(): void {
+    this.#maybeShrink()
+    this.#maybeGrow()
   }
 
   #maybeShrink(): void {
@@ -169,21 +176,20 @@ export class InSyncSet {
   #propose(inSync: readonly ReplicaName[]): void {
     if (this.#proposed !== undefined || this.#closed) return
     this.#proposed = inSync
-    void this.#decide(inSync)
+    void this.#decide(this.#document, inSync)
   }
 
-  async #decide(inSync: readonly ReplicaName[]): Promise<void> {
+  async #decide(known: VersionedPartition, inSync: readonly ReplicaName[]): Promise<void> {
     const { epoch } = this.#led
     try {
-      const known = this.#document
-      const changed = await this.#host.changeDocument(known, (document) => {
-        // What another wrote meanwhile is looked at first: it is proposed anew, or not at all.
-        if (document.epoch !== epoch || !areSame(document.inSync, known.inSync)) return undefined
-        return { ...document, inSync: inSync.filter((replica) => includesReplica(allOf(document), replica)) }
-      })
+      // What another wrote meanwhile is looked at first: whoever was to join may have been taken away and given back. It is proposed anew, or
+      // not at all.
+      const changed = await this.#host.changeDocument(known, (document, version) =>
+        version === known.version ? { ...document, inSync } : undefined,
+      )
       if (this.#closed) return
-      // What was read is older than what was known: an earlier try may be in force. It counts until something newer says.
-      if (changed !== undefined && changed.version <= known.version) return this.#decideLater(inSync)
+      // What was read is no newer than what was known: an earlier try may be in force. It counts until something newer says.
+      if (changed !== undefined && changed.version <= known.version) return this.#decideLater(known, inSync)
       this.#proposed = undefined
       if (changed === undefined || changed.epoch !== epoch) {
         if (changed) this.#host.documentChanged(changed)
@@ -192,22 +198,23 @@ export class InSyncSet {
       this.adopt(changed)
       this.#host.documentChanged(changed)
       this.#led.changed()
+      if (!areSame(changed.inSync, inSync)) this.#look()
     } catch (error) {
       if (!isPortalError(error)) throw error
       // Unknown: it may be in force. It counts until a later try says.
-      this.#decideLater(inSync)
+      this.#decideLater(known, inSync)
     }
   }
 
-  #decideLater(inSync: readonly ReplicaName[]): void {
+  #decideLater(known: VersionedPartition, inSync: readonly ReplicaName[]): void {
     if (this.#closed) return
     this.#host.runtime.timers.setTimeout(() => {
-      if (!this.#closed && this.#proposed === inSync) void this.#decide(inSync)
+      if (!this.#closed && this.#proposed === inSync) void this.#decide(known, inSync)
     }, RETRY)
   }
 }
 
-const NOTHING = unheardFollower(0)
+const NOTHING = unheardFollower(0, 0)
 
 function allOf({ replicas, target = [] }: PartitionDocument): ReplicaName[] {
   return [...replicas, ...target.filter((replica) => !includesReplica(replicas, replica))]

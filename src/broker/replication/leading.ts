@@ -3,6 +3,7 @@ import type { VersionedPartition } from '../../coordination/partition-version.js
 import type { StoredEntry } from '../../core/entry.js'
 import { PortalError } from '../../core/errors.js'
 import { includesReplica, isSameReplica } from '../../core/placement/placed-partition.js'
+import type { FollowerProgress } from '../../core/replication.js'
 import type { FetchPosition, Incarnation } from '../../protocol/peer-service.js'
 import { Bell } from '../bell.js'
 import type { CommitGroup } from '../committer.js'
@@ -204,11 +205,16 @@ export class Leading implements Commitment {
     }
     const divergence = this.#served.divergence(position)
     if (divergence) return divergence
-    // Only here: before its log is known to be the same, a follower's position means nothing (invariant 6).
-    this.#heard(replica, position, { clock, generation: from.generation })
+    const progress = this.#followers.find(replica)!
+    const { documentVersion } = progress
+    // Only here: before its log is known to be the same, a follower's position means nothing (invariant 6). Nor does it while whoever says it does not
+    // know of the document that made it a replica: it has been taken away since, or has yet to hear so, and will remove what it has (invariant 8).
+    if ((position.documentVersion ?? documentVersion) >= documentVersion)
+      this.#heard(replica, progress, position, { clock, generation: from.generation })
     return this.#served.read(position, maxBytes, () => ({
       highWatermark: this.#shown,
       round: this.#rounds.last,
+      documentVersion,
     }))
   }
 
@@ -250,10 +256,11 @@ export class Leading implements Commitment {
 
   #heard(
     replica: ReplicaName,
+    progress: FollowerProgress,
     { next, round = this.#rounds.last }: FetchPosition,
     sender: { readonly clock: number; readonly generation: number },
   ): void {
-    this.#followers.hear(replica, { next, round, ...sender }, this.#led.next())
+    this.#followers.hear(progress, { next, round, ...sender }, this.#led.next())
     this.#highWatermark.advance()
     this.#followers.heard.ring()
     this.#inSync.heard(replica)

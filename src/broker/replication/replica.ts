@@ -56,6 +56,8 @@ export class Replica {
   #working: Promise<void> | undefined
   /** What was committed when it last led. */
   #committed = 0
+  /** Of the document, as leaders have told. */
+  #toldVersion = 0
   #repairing = false
   #ended: PortalError | undefined
 
@@ -68,6 +70,11 @@ export class Replica {
 
   get document(): VersionedPartition {
     return this.#wanted
+  }
+
+  /** The highest version of the document that is known to name this replica: no older one takes it away. */
+  get documentVersion(): number {
+    return Math.max(this.#wanted.version, this.#toldVersion, this.#follower?.documentVersion ?? 0)
   }
 
   get led(): Led | undefined {
@@ -93,6 +100,8 @@ export class Replica {
   async end(error: PortalError): Promise<void> {
     this.#ended ??= error
     if (this.#led) this.#resign(error)
+    // No leader hears of it any more: what it has is about to be removed, perhaps.
+    if (this.#follower) this.#host.stopFollowing(this.#follower)
     await this.#working
     if (this.#led) this.#resign(error)
     await this.#stopFollowing(error)
@@ -262,6 +271,7 @@ export class Replica {
     if (this.#led) this.#resign(notLed(this.log))
     const follower = this.#follower ?? (await this.#openFollower())
     this.#follower = follower
+    follower.named(this.documentVersion)
     if (follower.epoch === document.epoch) return
     this.#host.stopFollowing(follower)
     if (!document.leader || isSameReplica(document.leader, this.#host.self)) return
@@ -345,6 +355,7 @@ export class Replica {
     if (!follower) return
     this.#follower = undefined
     this.#host.stopFollowing(follower)
+    this.#toldVersion = Math.max(this.#toldVersion, follower.documentVersion)
     this.#committed = Math.max(this.#committed, follower.highWatermark)
     await follower.close(error)
   }

@@ -32,6 +32,7 @@ export type Fetched = FetchResult extends infer R
 export interface News {
   readonly highWatermark: number
   readonly round: number
+  readonly documentVersion: number
 }
 
 /** The log that followers copy: where theirs part from it, and what comes next. */
@@ -63,9 +64,12 @@ export class ServedLog {
     const end = this.#log.next()
     if (next < this.#log.logStart()) return { type: 'behind' }
     if (next === end) {
-      const { highWatermark, round } = news()
-      const isNews = position.highWatermark < highWatermark || (position.round ?? round) < round
-      return isNews ? { type: 'entries', entries: [], highWatermark, round } : undefined
+      const { highWatermark, round, documentVersion } = news()
+      const isNews =
+        position.highWatermark < highWatermark ||
+        (position.round ?? round) < round ||
+        (position.documentVersion ?? documentVersion) < documentVersion
+      return isNews ? { type: 'entries', entries: [], highWatermark, round, documentVersion } : undefined
     }
     const recent = this.#recent.from(next, maxBytes)
     const entries = recent ?? (await this.#readStored(next, end, maxBytes))

@@ -49,6 +49,7 @@ export function encodeFetchRequest(request: FetchRequest): Uint8Array {
           writer.varint(position.lastEpoch + 1)
           writer.zigzag(position.next - position.highWatermark)
           writer.varint(position.round ?? 0)
+          writer.varint(position.documentVersion ?? 0)
         },
       )
       writeSession(writer, request.session)
@@ -96,7 +97,8 @@ function readPosition(block: ByteReader, name: PartitionName): FetchPosition {
   if (!Number.isSafeInteger(highWatermark) || highWatermark < 0)
     throw new PortalError('CORRUPT', 'A position has a high watermark that cannot be.')
   const round = block.remaining > 0 ? block.varint() : undefined
-  return { ...name, epoch, next, lastEpoch, highWatermark, round }
+  const documentVersion = block.remaining > 0 ? block.varint() : undefined
+  return { ...name, epoch, next, lastEpoch, highWatermark, round, documentVersion }
 }
 
 export function encodeFetchResponse({ results, session }: FetchResponse): Uint8Array {
@@ -134,6 +136,7 @@ function writeResult(writer: ByteWriter, attach: (payload: Uint8Array) => void, 
     writer.varint(result.highWatermark)
     writeEntries(writer, attach, result.entries)
     writer.varint(result.round)
+    writer.varint(result.documentVersion)
   } else if (result.type === 'diverged') {
     writer.varint(result.epoch + 1)
     writer.varint(result.end)
@@ -167,6 +170,7 @@ function readResult(
         highWatermark: block.varint(),
         entries: readEntries(bytes, block, payloads),
         round: block.remaining > 0 ? block.varint() : 0,
+        documentVersion: block.remaining > 0 ? block.varint() : 0,
       }
     case 'diverged':
       return { ...name, type, epoch: block.varint() - 1, end: block.varint() }

@@ -23,8 +23,17 @@ export const fetchRequest: FetchRequest = {
   maxBytes: 1 << 20,
   now: 1_700_000_000_123,
   partitions: [
-    { ...name, epoch: 5, next: 1_000, lastEpoch: 4, highWatermark: 998, round: 3 },
-    { ...name, partition: 2, epoch: 1, next: 0, lastEpoch: -1, highWatermark: 0, round: 3 },
+    { ...name, epoch: 5, next: 1_000, lastEpoch: 4, highWatermark: 998, round: 3, documentVersion: 2 },
+    {
+      ...name,
+      partition: 2,
+      epoch: 1,
+      next: 0,
+      lastEpoch: -1,
+      highWatermark: 0,
+      round: 3,
+      documentVersion: 2,
+    },
     {
       topicId: 'another',
       partition: 0,
@@ -33,8 +42,18 @@ export const fetchRequest: FetchRequest = {
       lastEpoch: 2 ** 40,
       highWatermark: 2 ** 52,
       round: 3,
+      documentVersion: 2,
     },
-    { ...name, partition: 9, epoch: 5, next: 7, lastEpoch: 5, highWatermark: 9, round: 3 },
+    {
+      ...name,
+      partition: 9,
+      epoch: 5,
+      next: 7,
+      lastEpoch: 5,
+      highWatermark: 9,
+      round: 3,
+      documentVersion: 2,
+    },
   ],
 }
 
@@ -69,8 +88,16 @@ export const peerSamples: readonly PeerSample[] = [
     request: fetchRequest,
     answer: {
       results: [
-        { ...name, type: 'entries', entries, highWatermark: 12, round: 3 },
-        { ...name, partition: 4, type: 'entries', entries: [], highWatermark: 2 ** 50, round: 3 },
+        { ...name, type: 'entries', entries, highWatermark: 12, round: 3, documentVersion: 2 },
+        {
+          ...name,
+          partition: 4,
+          type: 'entries',
+          entries: [],
+          highWatermark: 2 ** 50,
+          round: 3,
+          documentVersion: 2,
+        },
         { ...name, partition: 1, type: 'diverged', epoch: 4, end: 990 },
         { ...name, partition: 0, type: 'diverged', epoch: -1, end: 0 },
         { topicId: 'another', partition: 0, type: 'behind' },

@@ -33,6 +33,7 @@ export const peerCases: readonly TransportConformanceCase[] = [
         lastEpoch: (at % 5) - 1,
         highWatermark: at * 999,
         round: 3,
+        documentVersion: 2,
       }),
     )
     let arrived: FetchRequest | undefined
@@ -50,6 +51,7 @@ export const peerCases: readonly TransportConformanceCase[] = [
                 entries: [entry(next, bytes(8, next))],
                 highWatermark: next,
                 round: 3,
+                documentVersion: 2,
               }
             }),
           }
@@ -68,6 +70,7 @@ export const peerCases: readonly TransportConformanceCase[] = [
         entries: [entry(next, bytes(8, next))],
         highWatermark: next,
         round: 3,
+        documentVersion: 2,
       }
       equal(result, wanted, `result ${at}`)
     })
@@ -85,7 +88,17 @@ export const peerCases: readonly TransportConformanceCase[] = [
           const entries =
             asked.length === 1 ? [0, 1, 2, 3].map((at) => entry(at, large)) : [entry(4, largest)]
           return {
-            results: [{ topicId: 't', partition: 0, type: 'entries', entries, highWatermark: 0, round: 3 }],
+            results: [
+              {
+                topicId: 't',
+                partition: 0,
+                type: 'entries',
+                entries,
+                highWatermark: 0,
+                round: 3,
+                documentVersion: 2,
+              },
+            ],
           }
         },
         readSnapshot: async () => ({

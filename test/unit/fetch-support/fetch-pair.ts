@@ -171,6 +171,24 @@ export class PairedPartition {
     await this.append()
   }
 
+  /** The follower is no replica any more, and soon is one again. */
+  takeAwayAndGiveBack(): void {
+    const { version, replicas } = this.#document
+    this.leading.adopt({ ...this.#document, replicas: [LEADER], inSync: [LEADER], version: version + 1 })
+    this.#document = {
+      ...this.#document,
+      target: replicas,
+      replicas: [LEADER],
+      inSync: [LEADER],
+      version: version + 2,
+    }
+    this.leading.adopt(this.#document)
+  }
+
+  get inSync(): readonly string[] {
+    return this.#document.inSync.map(({ broker }) => broker)
+  }
+
   async append(): Promise<void> {
     const { runtime, storage } = this.#host
     const body = { kind: 'topic', dedupe: { window: 1, ids: 1 } } as const
@@ -217,7 +235,7 @@ export class PairedPartition {
       entryVersion: () => 1,
       sessionHolds: () => true,
       changeDocument: async (_, change) => {
-        const changed = change(this.#document)
+        const changed = change(this.#document, this.#document.version)
         if (changed) this.#document = { ...changed, version: this.#document.version + 1 }
         return this.#document
       },

@@ -30,13 +30,18 @@ export const fetchRequest: Encode<FetchRequest> = (request, later = TODAY) =>
     varint(request.wait),
     varint(request.maxBytes),
     varint(request.now),
-    partitionsOf(later, request.partitions, ({ epoch, next, lastEpoch, highWatermark, round }) => [
-      varint(epoch),
-      varint(next),
-      varint(lastEpoch + 1),
-      zigzag(next - highWatermark),
-      varint(round!),
-    ]),
+    partitionsOf(
+      later,
+      request.partitions,
+      ({ epoch, next, lastEpoch, highWatermark, round, documentVersion }) => [
+        varint(epoch),
+        varint(next),
+        varint(lastEpoch + 1),
+        zigzag(next - highWatermark),
+        varint(round!),
+        varint(documentVersion!),
+      ],
+    ),
     optional(request.session?.id),
     ...sessionOf(later, request.session),
   ])
@@ -62,7 +67,12 @@ export const fetchResponse: Encode<FetchResponse> = ({ results, session }, later
 function outcomeOf(later: Later, result: FetchResponse['results'][number]): Bytes[] {
   switch (result.type) {
     case 'entries':
-      return [varint(result.highWatermark), entriesOf(later, result.entries), varint(result.round)]
+      return [
+        varint(result.highWatermark),
+        entriesOf(later, result.entries),
+        varint(result.round),
+        varint(result.documentVersion),
+      ]
     case 'diverged':
       return [varint(result.epoch + 1), varint(result.end)]
     case 'behind':
