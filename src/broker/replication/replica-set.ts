@@ -114,7 +114,9 @@ export class ReplicaSet {
     const { self } = this.#host
     const named = [...document.replicas, ...(document.target ?? [])].some((one) => isSameReplica(one, self))
     if (!named) {
-      if (known && document.version >= known.documentVersion) void this.#retire(known)
+      if (!known || document.version < known.documentVersion) return
+      this.#returning.delete(log)
+      if (!this.#leaving.has(known)) void this.#retire(known)
       return
     }
     if (known && this.#leaving.has(known)) {
