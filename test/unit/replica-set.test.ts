@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib'
 import { expect, it, onTestFinished } from 'vitest'
-import { Committer } from '../../src/broker/committer.js'
-import type { PartitionHost } from '../../src/broker/host.js'
+import type { Hosting } from '../../src/broker/hosting.js'
 import { ReplicaSet, type ReplicaSetHost } from '../../src/broker/replication/replica-set.js'
-import type { Topic } from '../../src/broker/topic.js'
+import { Topic } from '../../src/broker/topic.js'
+import { resolveTopicConfig } from '../../src/broker/topic-config.js'
 import type { MemberDocument, ReplicaName } from '../../src/coordination/documents.js'
 import type { VersionedPartition } from '../../src/coordination/partition-version.js'
 import { ENTRY_VERSION, type StoredEntry } from '../../src/core/entry.js'
@@ -11,14 +11,15 @@ import { encodeBody } from '../../src/core/entry-codec.js'
 import { abortedError, PortalError } from '../../src/core/errors.js'
 import type { FetchPosition, PeerService } from '../../src/protocol/peer-service.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { partitionHost } from './partition-support.js'
 
 const NAME = { topicId: 't', partition: 0 }
 const [leader, self] = ['a', 'b'].map((broker): ReplicaName => ({ broker, storage: 's' })) as [
   ReplicaName,
   ReplicaName,
 ]
-const topic = { name: 'orders' } as Topic
+const { partitions: count, ...config } = resolveTopicConfig({}, { defaults: { replicas: 2 }, maxReplicas: 2 })
+const topic = new Topic({ id: 't', name: 'orders', createdAt: 0, config, partitions: count })
 
 /** Of this version, which names these besides the leader. */
 function documentOf(version: number, ...others: readonly ReplicaName[]): VersionedPartition {
@@ -30,14 +31,11 @@ function memberOf(replica: ReplicaName): MemberDocument {
   return { ...replica, generation: 1, url: `http://${replica.broker}`, versions, startedAt: 0 }
 }
 
-/** A broker that follows one that leads an entry, and answers what `told` says of documents. */
+/** A broker, and another that leads an entry if it is to, and says what `told` says of documents. */
 async function openBroker() {
   const runtime = virtualRuntime()
-  const storage = memoryStorage({ crc32 })
-  const fail = (error: unknown) => {
-    throw error
-  }
-  const committer = new Committer(storage, runtime.timers, fail)
+  const partitions = partitionHost(runtime)
+  const { storage } = partitions
   const entry: StoredEntry = {
     index: 0,
     epoch: 1,
@@ -49,7 +47,11 @@ async function openBroker() {
     safeTime: 1,
     payload: encodeBody({ kind: 'epoch', leader: 'a' }, crc32),
   }
-  const state = { told: 0, position: undefined as FetchPosition | undefined }
+  const state = {
+    told: 0,
+    position: undefined as FetchPosition | undefined,
+    changed: undefined as VersionedPartition | undefined,
+  }
   const answer = (position: FetchPosition, documentVersion: number) => {
     const entries = position.next === 0 ? [entry] : []
     return { ...NAME, type: 'entries', entries, highWatermark: 0, round: 0, documentVersion } as const
@@ -65,18 +67,27 @@ async function openBroker() {
       signal?.addEventListener('abort', () => reject(abortedError('The fetch', signal)), { once: true })
     })
   }
-  const host = {
+  const host: Partial<ReplicaSetHost> = {
     runtime,
     storage,
     self,
     lagTime: 10_000,
-    partitions: { runtime, storage, committer, emit: () => {} } as unknown as PartitionHost,
+    partitions,
+    hosting: { lead: async () => {} } as unknown as Hosting,
     members: () => new Map([leader, self].map((replica) => [replica.broker, memberOf(replica)])),
     incarnation: () => ({ ...self, generation: 1 }),
     cluster: () => 'c',
     connectPeer: () => ({ fetch }) as unknown as PeerService,
-  } as unknown as ReplicaSetHost
-  const replicas = await ReplicaSet.open(host)
+    readGroups: async () => [],
+    leads: () => {},
+    changeDocument: async (known, change) => {
+      const changed = change(known, known.version)
+      if (changed) state.changed = { ...changed, version: known.version + 1 }
+      return state.changed
+    },
+    documentChanged: (document) => replicas.assign(topic, document),
+  }
+  const replicas = await ReplicaSet.open(host as ReplicaSetHost)
   onTestFinished(() => runtime.runUntil(replicas.stop(new PortalError('CLOSED', 'The test is over.'))))
   const stored = async () => (await storage.read('t/0', { from: 0, maxBytes: 1_000 })).length
   return { runtime, replicas, state, stored }
@@ -115,4 +126,17 @@ it('of what comes for a replica while it is removed the last counts', async () =
   replicas.assign(topic, documentOf(7, self))
   await runtime.runUntil(() => state.position?.documentVersion === 7 && state.position.next === 1, 5_000)
   expect(await stored()).toBe(1)
+})
+
+it('a leader that cannot read what nobody else has gives way to one that has all that is committed', async () => {
+  const { runtime, replicas, state } = await openBroker()
+  replicas.assign(topic, { ...documentOf(1, self), leader: self, inSync: [leader, self] })
+  await runtime.runUntil(() => replicas.find('t', 0)?.led !== undefined, 1_000)
+  // It is in sync, and will not be heard: what it lacks cannot be read.
+  replicas.damaged('t/0', new PortalError('CORRUPT', 'The first entry cannot be read.'))
+  await runtime.runUntil(() => state.changed !== undefined, 60_000)
+  expect(state.changed).toMatchObject({ leader, epoch: 2, inSync: [leader, self] })
+  // As any that begins anew it asks for all.
+  await runtime.runUntil(() => state.position?.epoch === 2, 5_000)
+  expect(state.position?.next).toBe(0)
 })

@@ -130,22 +130,28 @@ export class Replica {
     this.#repairing = true
     this.#host.partitions.emit('error', error)
     try {
-      for (const to of led.leading.document.inSync) {
-        const generation = this.#host.generationOf(to)
-        if (isSameReplica(to, this.#host.self) || generation === undefined) continue
-        try {
-          const changed = await this.handOver(led.epoch, { ...to, generation })
-          this.#host.documentChanged(changed)
-          await this.#working
-          await this.startAnew()
-          return
-        } catch (refused) {
-          if (!isPortalError(refused)) throw refused
-        }
-      }
+      // What nobody else has and cannot be read is not committed: without it goes whoever has not everything, as when a leader dies.
+      if (!(await this.#giveWay(led, true)) && !(await this.#giveWay(led, false))) return
+      await this.#working
+      await this.startAnew()
     } finally {
       this.#repairing = false
     }
+  }
+
+  /** Resolves to whether another in sync leads now: one that has everything, if it is waited for. */
+  async #giveWay(led: Led, whole: boolean): Promise<boolean> {
+    for (const to of led.leading.document.inSync) {
+      const generation = this.#host.generationOf(to)
+      if (isSameReplica(to, this.#host.self) || generation === undefined) continue
+      try {
+        this.#host.documentChanged(await this.#handOver(led, { ...to, generation }, whole))
+        return true
+      } catch (refused) {
+        if (!isPortalError(refused)) throw refused
+      }
+    }
+    return false
   }
 
   /**
@@ -155,10 +161,15 @@ export class Replica {
   async handOver(epoch: number, to: Incarnation): Promise<VersionedPartition> {
     const led = this.#led
     if (led?.epoch !== epoch) throw notLed(this.log)
-    const { partition, leading } = led
+    return this.#handOver(led, to, true)
+  }
+
+  /** `whole`: not before `to` has everything. */
+  async #handOver(led: Led, to: Incarnation, whole: boolean): Promise<VersionedPartition> {
+    const { partition, leading, epoch } = led
     partition.hold(true)
     try {
-      await this.#untilCaughtUp(led, to)
+      if (whole) await this.#untilCaughtUp(led, to)
       const changed = await leading.handOver(to)
       if (changed === undefined || changed.epoch === epoch || !isSameReplica(changed.leader, to))
         throw notLed(this.log)
