@@ -78,7 +78,10 @@ export interface FetchRequest extends PeerRequest {
  * says all that has changed since the last one that was answered, so that those between may be lost, doubled, or come late.
  */
 export interface FetchSession {
-  /** Chosen by the follower by chance, below 2^48, for each session anew: a leader that was started again does not know it. */
+  /**
+   * Below 2^48. The first of a process is chosen by chance, those after it are higher: of one life of a follower a leader keeps none that is lower than
+   * another was. One that was started again knows none of them.
+   */
   readonly id: number
   /**
    * 0: the session begins, `partitions` are all that is asked for. It rises with each request: one that is lower than the leader has seen comes

@@ -28,6 +28,7 @@ test('a leader that lives and cannot be reached for long is told of, once each t
       lagTime: 10_000,
       cluster: () => 'c',
       self: () => ({ broker: 'b', storage: 's', generation: 1 }),
+      nextSession: () => 1,
       unreachable: (error) => told.push(error.message),
       stopped: (_, error) => told.push(error.message),
       installing: () => {},

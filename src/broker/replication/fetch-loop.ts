@@ -30,6 +30,8 @@ export interface FetchLoopHost {
   readonly lagTime: number
   cluster(): string
   self(): Incarnation
+  /** The id of a session that begins: higher than those of all before. */
+  nextSession(): number
   /** Nothing could be fetched for a while, although the other lives. */
   unreachable(error: PortalError): void
   /** What followers store cannot be trusted, or not read: they stop. */
@@ -59,7 +61,7 @@ export class FetchLoop {
   constructor(host: FetchLoopHost, peer: PeerService) {
     this.#host = host
     this.#peer = peer
-    this.#session = new FollowerSession(host.runtime.random)
+    this.#session = new FollowerSession(() => host.nextSession())
   }
 
   add(follower: Follower): void {

@@ -43,6 +43,8 @@ export class FetchServer {
   readonly #snapshots = new Map<string, { readonly snapshot: StoredSnapshot; until: number }>()
   /** By follower: each has one. */
   readonly #sessions = new Map<string, LeaderSession>()
+  /** By follower: which one began last, though it may be forgotten. */
+  readonly #newest = new Map<string, Pick<LeaderSession, 'id' | 'generation'>>()
 
   constructor(host: FetchServerHost) {
     this.#host = host
@@ -88,15 +90,20 @@ export class FetchServer {
     return { entries }
   }
 
-  /** The session of a request, made if it is to be; undefined: it is not known here. */
+  /** The session of a request, made if it is to be; undefined: it is not known here, or another began after it. */
   #sessionOf({ from }: FetchRequest, { id, number }: FetchSession): LeaderSession | undefined {
     const follower = `${from.broker}/${from.storage}`
     const known = this.#sessions.get(follower)
     if (known?.id === id && known.generation === from.generation) return known
     if (number > 0) return undefined
+    const { generation } = from
+    const newest = this.#newest.get(follower)
+    // It comes late: the log of which it speaks may have begun anew since.
+    if (newest && (generation - newest.generation || id - newest.id) <= 0) return undefined
+    this.#newest.set(follower, { id, generation })
     known?.close()
     this.#forgetSilent()
-    const session = new LeaderSession(this.#host.find, id, from.generation)
+    const session = new LeaderSession(this.#host.find, id, generation)
     this.#sessions.set(follower, session)
     return session
   }

@@ -1,5 +1,4 @@
 import type { FetchPosition, FetchSession, PartitionName } from '../../protocol/peer-service.js'
-import type { Random } from '../../runtime/runtime.js'
 import { logName } from '../hosting.js'
 import type { Follower } from './follower.js'
 
@@ -20,7 +19,7 @@ class Changes {
  * everything.
  */
 export class FollowerSession {
-  readonly #random: Random
+  readonly #nextId: () => number
   readonly #asking = new Map<string, Asking>()
   #id = 0
   #number = 0
@@ -31,8 +30,9 @@ export class FollowerSession {
   /** Of requests that were not answered: they may have come, or not, and are said once more. */
   #unanswered = new Changes()
 
-  constructor(random: Random) {
-    this.#random = random
+  /** `nextId`: of the sessions that this broker begins each has a higher id than all before. */
+  constructor(nextId: () => number) {
+    this.#nextId = nextId
   }
 
   /** Nothing is asked for. */
@@ -84,7 +84,7 @@ export class FollowerSession {
   }
 
   #begin() {
-    this.#id = Math.floor(this.#random.float() * 2 ** 48)
+    this.#id = this.#nextId()
     this.#number = 0
     this.#changes = new Changes()
     this.#unanswered = new Changes()

@@ -51,11 +51,14 @@ export class ReplicaSet {
   /** Those that are being removed, and what came for them since. */
   readonly #leaving = new Set<Replica>()
   readonly #returning = new Map<string, { readonly topic: Topic; readonly document: VersionedPartition }>()
+  #lastSession: number
   #stopped: PortalError | undefined
 
   private constructor(host: ReplicaSetHost, distrusted: Set<string>) {
     this.#host = host
     this.#distrusted = distrusted
+    // By chance, below 2^47: leaders may know sessions of another process with this name.
+    this.#lastSession = Math.floor(host.runtime.random.float() * 2 ** 47)
     this.server = new FetchServer({
       runtime: host.runtime,
       storage: host.storage,
@@ -222,6 +225,7 @@ export class ReplicaSet {
         lagTime: this.#host.lagTime,
         cluster: () => this.#host.cluster(),
         self: () => this.#host.incarnation(),
+        nextSession: () => ++this.#lastSession,
         unreachable: (error) =>
           partitions.emit(
             'error',

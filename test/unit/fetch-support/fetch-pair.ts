@@ -25,10 +25,12 @@ export class FetchPair {
   readonly #loop: FetchLoop
   readonly #leaderStorage
   readonly #followerStorage
+  #lastSession: number
 
   constructor(count: number, seed = 1) {
     this.runtime = virtualRuntime({ seed })
     const { runtime } = this
+    this.#lastSession = Math.floor(runtime.random.float() * 2 ** 47)
     // Time passes in small steps, so that long chains of promises end before it has gone on by much.
     const tick = () => void runtime.timers.setTimeout(tick, 1)
     tick()
@@ -58,6 +60,7 @@ export class FetchPair {
         lagTime: LAG,
         cluster: () => 'c',
         self: () => ({ ...FOLLOWER, generation: this.generation }),
+        nextSession: () => ++this.#lastSession,
         unreachable: () => {},
         stopped: (_, error) => {
           throw error
