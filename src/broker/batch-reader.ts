@@ -1,10 +1,11 @@
 import type { BatchDirectory, BatchPlace } from '../core/batch-directory.js'
 import type { StoredEntry } from '../core/entry.js'
-import { isPortalError, PortalError } from '../core/errors.js'
+import { PortalError } from '../core/errors.js'
 import { pushRange } from '../core/ranges.js'
 import type { DeliveredBatch } from '../protocol/service.js'
 import type { BatchShelf } from './batch-cache.js'
 import type { PartitionHost } from './host.js'
+import { ledRead } from './led-read.js'
 
 /** How much is read from the storage at a time, in bytes: what follows will be asked for next. */
 const READ_BYTES = 1 << 20
@@ -72,9 +73,7 @@ export class BatchReader {
     const reading = read()
     this.#reading = reading.catch(() => {})
     try {
-      await reading
-    } catch (error) {
-      throw isPortalError(error, 'CORRUPT') ? this.#host.damaged(this.#log, error) : error
+      await ledRead(this.#host, this.#log, reading)
     } finally {
       this.#reading = undefined
     }

@@ -7,11 +7,12 @@ import type { Storage } from '../storage/storage.js'
 import type { BatchCache } from './batch-cache.js'
 import type { Committer } from './committer.js'
 import type { BrokerEvents } from './events.js'
+import type { DamageHost } from './led-read.js'
 import type { TopicCounters } from './metrics/counters.js'
 import type { Dispatcher } from './waiters.js'
 
 /** What a partition needs of the broker that hosts it. */
-export interface PartitionHost {
+export interface PartitionHost extends DamageHost {
   readonly brokerId: string
   readonly runtime: Runtime
   readonly safeClock: SafeClock
@@ -20,8 +21,6 @@ export interface PartitionHost {
   readonly cache: BatchCache
   /** Why new messages are refused now, if they are: the disk is nearly full. */
   refusal(): PortalError | undefined
-  /** A log cannot be read: it is to be repaired, where others have it. Returns what to tell whoever has asked. */
-  damaged(log: string, error: PortalError): PortalError
   emit<E extends keyof BrokerEvents>(event: E, payload: BrokerEvents[E]): void
 }
 

@@ -396,7 +396,10 @@ export class ClusterWorld implements NetworkWorld {
         if (described instanceof Error) reasons.push(`${topic}/${group}: ${described.message}`)
         else
           for (const { lag, ...rest } of described.partitions)
-            if (lag > 0) reasons.push(`${topic} ${group}: ${lag} left ${JSON.stringify(rest)}`)
+            if (lag > 0) {
+              const state = described.paused ? 'paused, ' : ''
+              reasons.push(`${topic} ${group}: ${state}${lag} left ${JSON.stringify(rest)}`)
+            }
       }
     }
     let isOver = false

@@ -42,6 +42,7 @@ function led(state: { entries: StoredEntry[]; highWatermark: number }) {
     storage: memoryStorage({ crc32 }),
     lagTime: 10_000,
     find: () => served,
+    damaged: (_, error) => error,
   })
   const fetch = () =>
     server.fetch({

@@ -15,6 +15,7 @@ import type { CallOptions } from '../../protocol/service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage, StoredSnapshot } from '../../storage/storage.js'
+import { type DamageHost, ledRead } from '../led-read.js'
 import { type FindServed, LeaderSession, type ServedPartition } from './leader-session.js'
 
 /** The most that one partition gets of an answer, in bytes, so that others have their turn. */
@@ -28,7 +29,7 @@ const SESSION_KEPT = 60_000
 /** How often all partitions of a session are looked at, those with nothing new too (ms), at most. */
 const LOOK = 2_000
 
-export interface FetchServerHost {
+export interface FetchServerHost extends DamageHost {
   readonly runtime: Runtime
   readonly storage: Storage
   /** Milliseconds that a follower may be silent and be in sync. */
@@ -86,8 +87,9 @@ export class FetchServer {
   async readBatches(request: BatchesRequest): Promise<BatchesResponse> {
     const { log } = this.#led(request)
     const { first, end, maxBytes } = request
-    const entries = await this.#host.storage.read(log, { from: first, to: end, maxBytes, kinds: 'messages' })
-    return { entries }
+    const { storage } = this.#host
+    const reading = storage.read(log, { from: first, to: end, maxBytes, kinds: 'messages' })
+    return { entries: await ledRead(this.#host, log, reading) }
   }
 
   /** The session of a request, made if it is to be; undefined: it is not known here, or another began after it. */
@@ -192,7 +194,7 @@ export class FetchServer {
       kept.until = now + SNAPSHOT_KEPT
       return kept.snapshot
     }
-    const snapshot = await this.#host.storage.readSnapshot(log)
+    const snapshot = await ledRead(this.#host, log, this.#host.storage.readSnapshot(log))
     if (snapshot === undefined || (index !== undefined && snapshot.header.index !== index)) {
       throw new PortalError(
         'OFFSET_OUT_OF_RANGE',

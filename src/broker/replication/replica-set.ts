@@ -64,6 +64,7 @@ export class ReplicaSet {
       storage: host.storage,
       lagTime: host.lagTime,
       find: (topicId, partition) => this.#find(topicId, partition),
+      damaged: (log, error) => this.damaged(log, error),
     })
     this.#replicaHost = Object.assign(Object.create(host) as ReplicaSetHost, {
       // One that is about to leave shall not be waited for.

@@ -1,14 +1,12 @@
 import type { StoredEntry } from '../../core/entry.js'
 import { epochEnd, matches } from '../../core/epochs.js'
-import { isPortalError, type PortalError } from '../../core/errors.js'
 import type { FetchPosition, FetchResult } from '../../protocol/peer-service.js'
 import type { Storage } from '../../storage/storage.js'
+import { type DamageHost, ledRead } from '../led-read.js'
 import { RecentEntries } from './recent-entries.js'
 
-export interface ServedLogHost {
+export interface ServedLogHost extends DamageHost {
   readonly storage: Storage
-  /** It cannot be read. Returns what whoever asked is told. */
-  damaged(log: string, error: PortalError): PortalError
 }
 
 /** A log that is led, as followers need it. */
@@ -77,13 +75,9 @@ export class ServedLog {
     return { type: 'entries', entries: dense(entries), ...news() }
   }
 
-  async #readStored(from: number, to: number, maxBytes: number): Promise<StoredEntry[]> {
+  #readStored(from: number, to: number, maxBytes: number): Promise<StoredEntry[]> {
     const { log } = this.#log
-    try {
-      return await this.#host.storage.read(log, { from, to, maxBytes })
-    } catch (error) {
-      throw isPortalError(error, 'CORRUPT') ? this.#host.damaged(log, error) : error
-    }
+    return ledRead(this.#host, log, this.#host.storage.read(log, { from, to, maxBytes }))
   }
 }
 

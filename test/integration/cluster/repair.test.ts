@@ -26,6 +26,15 @@ async function rot({ storages }: InProcessCluster, name: string): Promise<void> 
   await expect(storage.read(log!, { from: 0, maxBytes: 1 << 30 })).rejects.toMatchObject({ code: 'CORRUPT' })
 }
 
+/** Flips a bit in the snapshot that `name` has on its disk. */
+async function rotSnapshot({ storages }: InProcessCluster, name: string): Promise<void> {
+  const storage = storages.get(name)!
+  const [log] = await storage.logs()
+  const { header } = (await storage.readSnapshot(log!))!
+  header.payload[header.payload.length >> 1]! ^= 1
+  await expect(storage.readSnapshot(log!)).rejects.toMatchObject({ code: 'CORRUPT' })
+}
+
 async function leaderOf({ brokers }: InProcessCluster, through: string): Promise<string> {
   const { partitions } = await new Admin(brokers.get(through)!).describeTopic('plain')
   return partitions[0]!.leader!.id
@@ -113,4 +122,44 @@ describe('a replica', () => {
     await untilWhole(rotten, 'a')
     expect(errors).toContainEqual(expect.objectContaining({ code: 'CORRUPT' }))
   })
+
+  it.each([
+    ['a batch', rot],
+    ['the snapshot', rotSnapshot],
+  ])(
+    'that leads and finds, when another installs its log, that %s has rotted hands over and gets it from another',
+    async (_, rots) => {
+      const rotten = await open('a', 'b', 'c')
+      const { brokers, storages, errors, until } = rotten
+      await new Admin(brokers.get('a')!).createTopic('plain', {
+        replicas: 3,
+        retention: { after: 0, bytes: 200_000 },
+      })
+      const producer = new Producer(brokers.get('a')!)
+      await untilWhole(rotten, 'a')
+      await brokers.get('c')!.close()
+      brokers.delete('c')
+      await Promise.all(numbers(1_000).map((n) => producer.send('plain', filler(n))))
+      const leader = await leaderOf(rotten, 'a')
+      const [log] = await storages.get(leader)!.logs()
+      const entries = (name: string) => storages.get(name)!.read(log!, { from: 0, maxBytes: 1 << 30 })
+      const missing = (await entries('c')).length
+      await until(async () => {
+        await producer.send('plain', filler(1_000))
+        expect((await entries(leader))[0]!.index).toBeGreaterThan(missing)
+      })
+      // Once nothing is left to trim, the snapshot stays as it is.
+      await until(async () => {
+        const { partitions } = await new Admin(brokers.get('a')!).describeTopic('plain')
+        expect(partitions[0]!.bytes).toBeLessThanOrEqual(200_000)
+        const { header } = (await storages.get(leader)!.readSnapshot(log!))!
+        const uncovered = (await entries(leader)).filter(({ index }) => index >= header.index)
+        expect(uncovered.map(({ kind }) => kind)).not.toContain('trim')
+      })
+      await rots(rotten, leader)
+      await rotten.start('c')
+      await until(async () => expect(errors).toContainEqual(expect.objectContaining({ code: 'CORRUPT' })))
+      await untilWhole(rotten, 'a')
+    },
+  )
 })

@@ -111,6 +111,7 @@ export class FetchPair {
       storage: this.#leaderStorage,
       lagTime: LAG,
       find: (_, partition) => this.partitions[partition]?.served,
+      damaged: (_, error) => error,
     })
   }
 }
