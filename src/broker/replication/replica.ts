@@ -59,6 +59,8 @@ export class Replica {
   /** Of the document, as leaders have told. */
   #toldVersion = 0
   #repairing = false
+  /** Leads what nobody can repair, and has said so. */
+  #complained: Led | undefined
   #ended: PortalError | undefined
 
   constructor(host: ReplicaHost, topic: Topic, log: string, document: VersionedPartition) {
@@ -116,9 +118,12 @@ export class Replica {
 
   /** What it leads cannot be read. Returns what to tell whoever has asked: the same, unless others have the log. */
   damaged(error: PortalError): PortalError {
-    const others =
-      this.#led?.leading.document.inSync.filter((to) => !isSameReplica(to, this.#host.self)) ?? []
-    if (this.#led && others.length === 0) return error
+    const led = this.#led
+    if (led?.leading.document.inSync.every((replica) => isSameReplica(replica, this.#host.self))) {
+      if (this.#complained !== led) this.#host.partitions.emit('error', error)
+      this.#complained = led
+      return error
+    }
     void this.#repair(error)
     return notLed(this.log)
   }

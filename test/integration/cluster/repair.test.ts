@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { isPortalError } from '../../../src/core/errors.js'
 import { Admin, Consumer, Producer, Reader } from '../../../src/index.js'
 import { InProcessCluster, numbers } from './in-process.js'
 
@@ -162,4 +163,22 @@ describe('a replica', () => {
       await untilWhole(rotten, 'a')
     },
   )
+
+  it('that leads alone and finds that its bytes have rotted says so, once', async () => {
+    const rotten = await open('a', 'b')
+    const { brokers, errors, until } = rotten
+    await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 2, minInSync: 1 })
+    await untilWhole(rotten, 'a')
+    await brokers.get('b')!.close()
+    brokers.delete('b')
+    const producer = new Producer(brokers.get('a')!)
+    await Promise.all(numbers(6_000).map((n) => producer.send('plain', filler(n))))
+    await rot(rotten, 'a')
+    const corrupt = () => errors.filter((error) => isPortalError(error, 'CORRUPT'))
+    await rotten.start('b')
+    await until(async () => expect(corrupt()).toHaveLength(1))
+    const reader = new Reader(brokers.get('a')!, 'plain', { from: 'earliest' })
+    await expect(reader[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'CORRUPT' })
+    expect(corrupt()).toHaveLength(1)
+  })
 })
