@@ -59,6 +59,9 @@ export class Alone implements Standing {
     return error
   }
 
+  /** Nobody else can lead it. */
+  measured(): void {}
+
   describe(): Partial<ClusterDescription> {
     return {}
   }

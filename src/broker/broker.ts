@@ -120,8 +120,13 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       (name, of) => this.#service.topics.ensureTopic(name, of),
       (...batch) => this.#standing.appendElsewhere(...batch),
     )
-    this.#maintenance = new Maintenance(storage, this.#hosting, runtime, safeClock, (error) =>
-      host.emit('error', error),
+    this.#maintenance = new Maintenance(
+      storage,
+      this.#hosting,
+      runtime,
+      safeClock,
+      (error) => host.emit('error', error),
+      (full) => this.#standing.measured(full),
     )
     const { cluster, remote, openCoordination, openOwnCoordination } = parts
     const standing = { identity, coordination, storage, runtime, hosting: this.#hosting }

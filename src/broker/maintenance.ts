@@ -9,6 +9,8 @@ import { applyRetention, isTrimmable } from './retention.js'
 const INTERVAL = 1_000
 /** New messages are refused when the disk has less left (bytes), beside what the log before a checkpoint may take. */
 const RESERVE = 64 << 20
+/** Others lead what they can until it has so much left: leaders do not go to and fro with every message that is removed. */
+const ROOM = 2 * RESERVE
 
 /** What a broker does by itself from time to time: measures the disk, and removes what retention no longer keeps. */
 export class Maintenance {
@@ -17,25 +19,29 @@ export class Maintenance {
   readonly #runtime: Runtime
   readonly #safeClock: SafeClock
   readonly #onRefusal: (error: PortalError) => void
+  readonly #onMeasured: (full: boolean) => void
   #refusing = false
+  #full = false
   #space: StorageSpace = { usedBytes: 0, freeBytes: Number.POSITIVE_INFINITY }
   #timer: Timer | undefined
   #work: Promise<void> = Promise.resolve()
   #stopped = false
 
-  /** `onRefusal`: from now on no messages are taken. */
+  /** `onRefusal`: from now on no messages are taken. `onMeasured`: at each look, whether there is too little left to lead. */
   constructor(
     storage: Storage,
     hosting: Hosting,
     runtime: Runtime,
     safeClock: SafeClock,
     onRefusal: (error: PortalError) => void,
+    onMeasured: (full: boolean) => void,
   ) {
     this.#storage = storage
     this.#hosting = hosting
     this.#runtime = runtime
     this.#safeClock = safeClock
     this.#onRefusal = onRefusal
+    this.#onMeasured = onMeasured
   }
 
   async start(): Promise<void> {
@@ -65,6 +71,8 @@ export class Maintenance {
     const refusal = this.refusal()
     if (refusal && !this.#refusing) this.#onRefusal(refusal)
     this.#refusing = refusal !== undefined
+    this.#full = this.#refusing || (this.#full && this.#space.freeBytes < ROOM)
+    this.#onMeasured(this.#full)
   }
 
   #schedule(): void {

@@ -55,6 +55,8 @@ export interface MemberDocument extends ReplicaName {
   readonly versions: { readonly peer: number; readonly entry: number }
   /** It is about to leave: it leads nothing new, and what it leads goes elsewhere. */
   readonly leaving?: boolean | undefined
+  /** Its disk is nearly full and it takes no messages: it leads only what nobody with room can. */
+  readonly full?: boolean | undefined
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number
 }
@@ -206,6 +208,7 @@ export const memberKind: DocumentKind<MemberDocument> = {
     rack: optional(isText),
     versions: isVersions,
     leaving: optional(isFlag),
+    full: optional(isFlag),
     startedAt: Number.isFinite,
   },
 }

@@ -98,12 +98,13 @@ export class Membership {
   }
 
   /** Says that this broker is about to leave: it is given nothing new from here on. */
-  async setLeaving(): Promise<void> {
-    const path = paths.member(this.#broker.broker)
-    const change = await this.#documents.change(memberKind, path, (member) => {
-      return member.leaving ? undefined : { ...member, leaving: true }
-    })
-    if (change === undefined) throw sessionLost(undefined)
+  setLeaving(): Promise<void> {
+    return this.#change((member) => (member.leaving ? undefined : { ...member, leaving: true }))
+  }
+
+  /** Says that its disk is nearly full, or has room again. */
+  setFull(full: boolean): Promise<void> {
+    return this.#change((member) => ((member.full ?? false) === full ? undefined : { ...member, full }))
   }
 
   /** Writes a clean stop, which is in the database already, into the broker's node: a copy of before it does not know of its life. */
@@ -117,6 +118,12 @@ export class Membership {
     this.#listeners.clear()
     const { store } = this.#parts
     if (!store.session.lost.aborted) await store.delete(paths.member(this.#broker.broker))
+  }
+
+  async #change(change: (member: MemberDocument) => MemberDocument | undefined): Promise<void> {
+    const path = paths.member(this.#broker.broker)
+    const changed = await this.#documents.change(memberKind, path, change)
+    if (changed === undefined) throw sessionLost(undefined)
   }
 
   /** Whether this session's node is there now; false: another session's is. */

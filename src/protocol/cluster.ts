@@ -26,6 +26,8 @@ export interface BrokerDescription {
   readonly alive?: boolean | undefined
   /** It is being stopped: what it leads goes to others. */
   readonly leaving?: boolean | undefined
+  /** Its disk is nearly full and it takes no messages: others lead what they can. */
+  readonly full?: boolean | undefined
   /** Its replicas go to others, and none come to it. */
   readonly drained?: boolean | undefined
   readonly rack?: string | undefined

@@ -65,10 +65,15 @@ describe('members', () => {
     await second.setLeaving()
     await runtime.settle()
     expect(first.members.get('b2')?.leaving).toBe(true)
+    for (const full of [true, true, false]) {
+      await second.setFull(full)
+      await runtime.settle()
+      expect(first.members.get('b2')?.full).toBe(full)
+    }
     await tree.expire(store)
     await runtime.settle()
     expect([...first.members.keys()]).toEqual(['b1'])
-    expect(news).toEqual(['b2', 'b2', 'b2'])
+    expect(news).toEqual(['b2', 'b2', 'b2', 'b2', 'b2'])
     await expect(second.setLeaving()).rejects.toMatchObject({ code: 'CLOSED' })
   })
 

@@ -1,9 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
-import { BatchCache } from '../../src/broker/batch-cache.js'
-import { Committer } from '../../src/broker/committer.js'
 import { aloneCommitment, type Commitment } from '../../src/broker/cut.js'
-import type { PartitionHost } from '../../src/broker/host.js'
 import { Partition } from '../../src/broker/partition.js'
 import { emptyLog } from '../../src/broker/recovery.js'
 import { Topic } from '../../src/broker/topic.js'
@@ -11,9 +8,8 @@ import { resolveTopicConfig } from '../../src/broker/topic-config.js'
 import { PortalError } from '../../src/core/errors.js'
 import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
 import { readBatchHeader } from '../../src/core/record-batch-header.js'
-import { SafeClock } from '../../src/runtime/safe-clock.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { partitionHost } from './partition-support.js'
 
 const DEPOSED = new PortalError('NOT_LEADER', 'Another broker leads it.')
 
@@ -79,19 +75,10 @@ function lead(commitment: Partial<Commitment>) {
   const runtime = virtualRuntime()
   const { partitions, ...config } = resolveTopicConfig({}, { defaults: { replicas: 1 }, maxReplicas: 1 })
   const topic = new Topic({ id: 't', name: 't', createdAt: 0, config, partitions })
-  const storage = memoryStorage({ crc32 })
-  const host: PartitionHost = {
-    brokerId: 'a',
-    runtime,
-    safeClock: new SafeClock(runtime.clock),
-    storage,
-    committer: new Committer(storage, runtime.timers, () => {}),
-    cache: new BatchCache(1_000),
-    refusal: () => undefined,
-    damaged: (_, error) => error,
-    emit: () => {},
-  }
-  const partition = new Partition(host, topic, 0, 't/0', 1, emptyLog(), { ...aloneCommitment, ...commitment })
+  const partition = new Partition(partitionHost(runtime), topic, 0, 't/0', 1, emptyLog(), {
+    ...aloneCommitment,
+    ...commitment,
+  })
   /** The code of the answer, once there is one; undefined: it is stored. */
   const produce = (sequence: number) => {
     const builder = new RecordBatchBuilder(crc32)

@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { electLeader, electUncleanLeader, livingInSync } from '../../src/core/placement/elect-leader.js'
-import { type ClusterMember, isAlive, isLed, rackOf } from '../../src/core/placement/members-view.js'
+import {
+  type ClusterMember,
+  canTakeMessages,
+  isAlive,
+  isLed,
+  rackOf,
+} from '../../src/core/placement/members-view.js'
 import type { Move } from '../../src/core/placement/move-board.js'
 import { completionPlan, drainPlan, rebalancePlan } from '../../src/core/placement/move-plans.js'
 import { nextPlacement } from '../../src/core/placement/next-placement.js'
@@ -152,7 +158,7 @@ const situations = fc
     }),
     leader: fc.nat(3),
     minInSync: fc.integer({ min: 1, max: 3 }),
-    brokers: fc.array(fc.constantFrom('alive', 'dead', 'restarted', 'wiped', 'leaving'), {
+    brokers: fc.array(fc.constantFrom('alive', 'dead', 'restarted', 'wiped', 'leaving', 'full'), {
       minLength: 6,
       maxLength: 6,
     }),
@@ -179,6 +185,7 @@ const situations = fc
         storage: state === 'wiped' ? `new${at}` : `s${at}`,
         generation: state === 'restarted' ? 2 : 1,
         leaving: state === 'leaving',
+        full: state === 'full',
       })
     })
     return { partition, view, minInSync }
@@ -200,6 +207,8 @@ describe('electing a leader', () => {
         expect(next.epoch).toBe(partition.epoch + 1)
         expect(isLed(next, view)).toBe(true)
         expect(view.get(next.leader!.broker)!.leaving).not.toBe(true)
+        if (view.get(next.leader!.broker)!.full)
+          expect(partition.inSync.some((replica) => canTakeMessages(replica, view))).toBe(false)
         expect(includesReplica(partition.inSync, next.leader!)).toBe(true)
         expect(includesReplica(next.inSync, next.leader!)).toBe(true)
       }),
@@ -315,6 +324,26 @@ describe('electing a leader', () => {
     expect(electUncleanLeader(partition, view)).toMatchObject({ epoch: 1, leader: second, inSync: [second] })
     expect(electUncleanLeader(partition, view, third!.broker)!.leader).toEqual(third)
     expect(electUncleanLeader(partition, view, first!.broker)).toBeUndefined()
+  })
+})
+
+describe('a leader', () => {
+  it('hands over to the preferred replica if that takes messages, and to any that does if it takes none itself', () => {
+    fc.assert(
+      fc.property(situations, ({ partition, view }) => {
+        const [move] = preferredMoves([partition], view)
+        const { leader, inSync, replicas, target = [] } = partition
+        const takers = inSync.filter((replica) => canTakeMessages(replica, view))
+        const full = isLed(partition, view) && view.get(leader!.broker)!.full
+        if (full && takers.length > 0) expect(takers).toContainEqual(move?.to)
+        if (move === undefined) return
+        expect(isLed(partition, view)).toBe(true)
+        expect(move.from).toEqual(leader)
+        expect(inSync).toContainEqual(move.to)
+        expect([...replicas, ...target]).toContainEqual(move.to)
+        if (view.get(move.to.broker)!.full) expect(target).not.toContainEqual(leader)
+      }),
+    )
   })
 })
 

@@ -154,9 +154,9 @@ export class ClusterState {
   #changeView(announce: () => void): void {
     const view = new Map<string, ClusterMember>()
     for (const [broker, { document }] of this.members.known) {
-      const { storage, generation, rack, leaving } = document
+      const { storage, generation, rack, leaving, full } = document
       const drained = this.brokers.known.get(broker)?.document.drained
-      view.set(broker, { broker, storage, generation, rack, leaving, drained })
+      view.set(broker, { broker, storage, generation, rack, leaving, full, drained })
     }
     this.#view = view
     announce()

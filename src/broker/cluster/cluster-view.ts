@@ -51,6 +51,7 @@ export class ClusterView {
         url: member?.url,
         alive: member !== undefined,
         leaving: member?.leaving ?? false,
+        full: member?.full ?? false,
         drained: known?.drained ?? false,
         rack: member?.rack,
         generation: member?.generation ?? known?.generation,

@@ -192,6 +192,10 @@ export class Clustered implements Standing {
     return this.#replicas?.damaged(log, error) ?? error
   }
 
+  measured(full: boolean): void {
+    this.#sessions.setFull(full)
+  }
+
   leaderOf(topicId: string, partition: number): string | null | undefined {
     return this.#routes.find(topicId)?.leaders?.[partition]
   }

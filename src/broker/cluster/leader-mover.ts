@@ -26,8 +26,8 @@ export interface LeaderMoverParts {
 const INTERVAL = 1_000
 
 /**
- * Asks leaders to hand over to the preferred replica, or because they are to lose theirs: a few at a time, and only once nobody came or went for a while.
- * Nothing is interrupted: the leader itself writes the new one, when that has everything.
+ * Asks leaders to hand over to the preferred replica, or because they are to lose theirs: a few at a time, and only once nobody came or went for a while;
+ * at once where the leader takes no messages. Nothing is interrupted: the leader itself writes the new one, when that has everything.
  */
 export class LeaderMover {
   readonly #parts: LeaderMoverParts
@@ -53,10 +53,11 @@ export class LeaderMover {
   #look(): void {
     const { clock, state, settings } = this.#parts
     const now = clock.monotonic()
-    if (now - this.#changedAt < settings.stableFor) return
+    const isQuiet = now - this.#changedAt >= settings.stableFor
     for (const [path, end] of this.#paused) if (end <= now) this.#paused.delete(path)
     for (const move of preferredMoves(documentsOf(state), state.view)) {
       if (this.#asked.size >= settings.handOversInFlight) return
+      if (!isQuiet && !state.view.get(move.from.broker)?.full) continue
       const path = paths.partition(move.topicId, move.partition)
       if (!this.#asked.has(path) && !this.#paused.has(path)) void this.#ask(path, move)
     }

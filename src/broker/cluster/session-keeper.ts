@@ -59,6 +59,7 @@ export class SessionKeeper {
   #session: ClusterSession | undefined
   #count = 0
   #leaving = false
+  #full = false
 
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts
@@ -107,6 +108,17 @@ export class SessionKeeper {
   async setLeaving(): Promise<void> {
     this.#leaving = true
     await this.#session?.membership.setLeaving().catch(() => {})
+  }
+
+  /** The broker's disk is nearly full, or is not any more. What could not be said is said the next time. */
+  setFull(full: boolean): void {
+    this.#full = full
+    const session = this.#session
+    const known = session?.members.get(this.#identity.brokerId)
+    if (!session || session.isLost || !known || (known.full ?? false) === full) return
+    session.membership.setFull(full).catch((error: unknown) => {
+      if (!isPortalError(error)) throw error
+    })
   }
 
   /** `clean`: nothing is written any more. The session ends at once: others may have what this broker had, the sooner the better. */
@@ -203,6 +215,7 @@ export class SessionKeeper {
       life: this.#life,
       url,
       rack: cluster.rack,
+      full: this.#full,
       versions: cluster.versions,
       settings: cluster.controller,
       signal: this.#parts.ending,

@@ -31,6 +31,8 @@ export interface ClusterSessionParts {
   readonly life: string
   readonly url: string
   readonly rack: string | undefined
+  /** Its disk is nearly full. */
+  readonly full: boolean
   /** What it reads. @default what this build does */
   readonly versions?: Versions | undefined
   readonly settings: Partial<ControllerSettings> | undefined
@@ -101,7 +103,7 @@ export class ClusterSession {
   }
 
   static async open(parts: ClusterSessionParts): Promise<ClusterSession> {
-    const { store, runtime, identity, life, url, rack, signal } = parts
+    const { store, runtime, identity, life, url, rack, full, signal } = parts
     const versions = parts.versions ?? { peer: PEER_VERSION, entry: ENTRY_VERSION }
     const { timers, random, clock } = runtime
     const { brokerId: broker, storageId: storage, generation } = identity
@@ -125,6 +127,7 @@ export class ClusterSession {
       url,
       rack,
       versions,
+      full,
       startedAt: Math.floor(clock.now()),
     }
     const membership = await Membership.join(shared, member, { life, lives: identity.lives, signal })

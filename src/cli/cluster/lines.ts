@@ -62,10 +62,11 @@ function brokerLines(
 }
 
 function stateOf(
-  { id, alive = true, leaving, drained }: BrokerDescription,
+  { id, alive = true, leaving, full, drained }: BrokerDescription,
   controller: string | undefined,
 ): string {
   const words = [alive ? (leaving ? 'leaving' : 'alive') : 'AWAY']
+  if (full) words.push('FULL')
   if (drained) words.push('drained')
   if (id === controller) words.push('controller')
   return words.join(', ')

@@ -1,4 +1,4 @@
-import { canLead, isAlive, isLed, type MembersView } from './members-view.js'
+import { canLead, canTakeMessages, isAlive, isLed, type MembersView } from './members-view.js'
 import {
   includesReplica,
   isSameReplica,
@@ -19,9 +19,10 @@ export function electLeader<P extends PlacedPartition>(
 ): P | undefined {
   if (isLed(partition, view)) return undefined
   const { inSync } = partition
-  const leader = everyReplica(partition).find((replica) => {
+  const able = everyReplica(partition).filter((replica) => {
     return includesReplica(inSync, replica) && canLead(replica, view)
   })
+  const leader = able.find((replica) => canTakeMessages(replica, view)) ?? able[0]
   if (leader === undefined) return undefined
   return { ...lead(partition, leader, view), inSync: livingInSync(partition, view, minInSync) }
 }

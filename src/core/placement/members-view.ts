@@ -6,6 +6,8 @@ export interface ClusterMember extends Replica {
   readonly rack?: string | undefined
   /** It is about to leave: it leads nothing new and gets no replicas. */
   readonly leaving?: boolean | undefined
+  /** It takes no messages: it leads only what nobody with room can. */
+  readonly full?: boolean | undefined
   /** No replica goes to it any more. */
   readonly drained?: boolean | undefined
 }
@@ -26,6 +28,11 @@ export function isLed({ leader, incarnation }: PlacedPartition, view: MembersVie
 /** Whether it may be given what it does not lead yet. */
 export function canLead(replica: Replica, view: MembersView): boolean {
   return isAlive(replica, view) && !view.get(replica.broker)?.leaving
+}
+
+/** Whether it would also take messages. */
+export function canTakeMessages(replica: Replica, view: MembersView): boolean {
+  return canLead(replica, view) && !view.get(replica.broker)?.full
 }
 
 /** Those that may be given replicas, in the order of their ids. */

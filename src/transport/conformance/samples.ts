@@ -333,6 +333,7 @@ export const samples: readonly Sample[] = [
           url: 'http://a:5000',
           alive: true,
           leaving: false,
+          full: true,
           drained: true,
           rack: 'north',
           generation: 7,

@@ -28,6 +28,8 @@ export class InProcessCluster {
   readonly errors: unknown[] = []
   /** Brokers whose next session is lost when they first ask for something. */
   readonly tooBusy = new Set<string>()
+  /** Bytes that are free on a broker's disk; as many as anybody wants where nothing is said. */
+  readonly free = new Map<string, number>()
   readonly #network = inProcess()
   /** Brokers whom nobody reaches, and who reach nobody. */
   readonly #cut = new Set<string>()
@@ -124,7 +126,7 @@ export class InProcessCluster {
     const storage = this.storages.get(name) ?? memoryStorage({ crc32 })
     this.storages.set(name, storage)
     return {
-      storage: keptOpen(storage),
+      storage: keptOpen(storage, () => this.free.get(name)),
       id: name,
       local: inProcess(),
       runtime: systemRuntime({ crc32 }),
@@ -165,7 +167,7 @@ function openOwnCoordination(storage: Storage): Promise<CoordinationStore> {
 }
 
 /** A disk outlives the broker that it was given to. */
-function keptOpen(storage: Storage): Storage {
+function keptOpen(storage: Storage, free: () => number | undefined): Storage {
   return {
     commit: (...args) => storage.commit(...args),
     logs: () => storage.logs(),
@@ -173,7 +175,10 @@ function keptOpen(storage: Storage): Storage {
     readSnapshot: (log) => storage.readSnapshot(log),
     pageIds: (log) => storage.pageIds(log),
     readMeta: (prefix) => storage.readMeta(prefix),
-    space: () => storage.space(),
+    space: async () => {
+      const { usedBytes, freeBytes } = await storage.space()
+      return { usedBytes, freeBytes: free() ?? freeBytes }
+    },
     onFailure: (listener) => storage.onFailure(listener),
     close: async () => {},
   }

@@ -130,7 +130,7 @@ describe('a replica', () => {
   ])(
     'that leads and finds, when another installs its log, that %s has rotted hands over and gets it from another',
     async (_, rots) => {
-      const rotten = await open('a', 'b', 'c')
+      const rotten = await InProcessCluster.open(['a', 'b', 'c'])
       const { brokers, storages, errors, until } = rotten
       await new Admin(brokers.get('a')!).createTopic('plain', {
         replicas: 3,
@@ -165,7 +165,7 @@ describe('a replica', () => {
   )
 
   it('that leads alone and finds that its bytes have rotted says so, once', async () => {
-    const rotten = await open('a', 'b')
+    const rotten = await InProcessCluster.open(['a', 'b'])
     const { brokers, errors, until } = rotten
     await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 2, minInSync: 1 })
     await untilWhole(rotten, 'a')
