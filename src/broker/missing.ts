@@ -21,6 +21,10 @@ export function groupMissing(topic: string, group: string): PortalError<'GROUP_N
   )
 }
 
+export function nothingLedHere(topic: string): PortalError<'NOT_LEADER'> {
+  return new PortalError('NOT_LEADER', `No partition of topic ${topic} is led here: look it up again.`)
+}
+
 export function notLedHere(topicId: string, partition: number): PortalError<'NOT_LEADER'> {
   return new PortalError('NOT_LEADER', `Partition ${topicId}/${partition} is not led here.`)
 }

@@ -49,8 +49,7 @@ export class ReceiveWait implements Waiter {
     this.#resolve = resolve
     this.#reject = reject
     this.#forgetSignal = onAbort(signal, () => this.fail(abortedError('receive', signal!)))
-    if (timeout !== undefined && timeout < FOREVER)
-      this.#timer = timers.setTimeout(() => this.#timedOut(), timeout)
+    if (timeout !== undefined && timeout < FOREVER) this.#timer = timers.setTimeout(() => this.end(), timeout)
     dispatcher.add(this)
   }
 
@@ -63,7 +62,7 @@ export class ReceiveWait implements Waiter {
   }
 
   /** An answer that is on its way is waited for. */
-  #timedOut(): void {
+  end(): void {
     if (!this.granted && this.#end()) this.#resolve({ deliveries: [] })
   }
 

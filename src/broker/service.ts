@@ -1,7 +1,7 @@
 import type { LockService } from '../coordination/lock.js'
 import { PortalError } from '../core/errors.js'
 import type { BrokerService, CallOptions, ReceiveRequest, StreamRequest } from '../protocol/service.js'
-import { ReceiveStreams } from '../routing/receive-streams.js'
+import { type Receive, ReceiveStreams } from '../routing/receive-streams.js'
 import { diagnostics } from '../runtime/diagnostics.js'
 import type { Storage } from '../storage/storage.js'
 import { authorizing } from './authorize.js'
@@ -11,14 +11,19 @@ import type { GroupAdmin } from './group-admin.js'
 import { collectMetrics } from './metrics/collect.js'
 import type { CommitStatistics } from './metrics/commit-statistics.js'
 import { watchProduce } from './metrics/watch-produce.js'
+import { nothingLedHere } from './missing.js'
 import { produce } from './produce-service.js'
 import { findCommittedOffset, read } from './read-service.js'
 import { refusingCopies } from './receive-copies.js'
 import type { Standing } from './standing.js'
+import type { Topic } from './topic.js'
 import type { AdminHost, TopicAdmin } from './topic-admin.js'
 
 export interface ServiceHost extends AdminHost {
-  readonly standing: () => Pick<Standing, 'describe' | 'describePlacement' | 'command' | 'metrics'>
+  readonly standing: () => Pick<
+    Standing,
+    'describe' | 'describePlacement' | 'command' | 'metrics' | 'leaderOf'
+  >
   readonly clusterId: string
   readonly storage: Storage
   readonly commits: CommitStatistics
@@ -39,12 +44,23 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
   const { hosting, runtime, topics, groups, estate } = host
   const receiveOne = async (request: ReceiveRequest, call: CallOptions) => {
     const topic = hosting.findById(request.topicId)
+    if (leadsNothingOf(topic, host)) throw nothingLedHere(topic.name)
     // Another broker may have made or moved the group just now.
     if (topic.dispatchers.get(request.group)?.generation !== request.generation)
       await estate.syncGroup(topic, request.group)
     return receive(topic, request, call, runtime, local)
   }
   const streams = new ReceiveStreams(runtime)
+  /** Says by an empty answer when a partition has moved away, though there may be more to be had here. */
+  const receiveNext = (topic: Topic): Receive => {
+    let { departures } = topic
+    return async (request, call) => {
+      const isTold = departures === topic.departures || request.held !== undefined
+      const answer = isTold ? await receiveOne(request, call) : { deliveries: [] }
+      if (answer.deliveries.length === 0) ({ departures } = topic)
+      return answer
+    }
+  }
   const service: BrokerService = {
     produce: async (request) => {
       const answer = produce(request, (topicId, partition) => hosting.partition(topicId, partition), runtime)
@@ -59,8 +75,8 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
     joinGroup: async (request) => groups.joinGroup(request),
     receive: (request, call = {}) => receiveOne(request, call),
     receiveStream: (request, call = {}) => {
-      hosting.findById(request.topicId)
-      return streams.run(request, receiveOne, call)
+      const topic = hosting.findById(request.topicId)
+      return streams.run(request, receiveNext(topic), call)
     },
     addCredit: async (credit) => streams.raise(credit),
     endStream: async ({ stream }) => streams.end(stream),
@@ -118,6 +134,15 @@ export function ownService(host: ServiceHost, local: boolean): BrokerService {
     releaseLock: async ({ name, token }) => host.locks.release(name, token),
   }
   return service
+}
+
+/** Who waits here would wait in vain. What is about to be led here counts as led. */
+function leadsNothingOf({ id, partitions, document }: Topic, { brokerId, standing }: ServiceHost): boolean {
+  const among = standing()
+  if (partitions.length > 0 || among.leaderOf === undefined) return false
+  for (let partition = 0; partition < document.partitions; partition++)
+    if (among.leaderOf(id, partition) === brokerId) return false
+  return true
 }
 
 /** What callers hold: it asks whether they may, if they must be asked, and refuses everything once the broker has ended. */

@@ -15,6 +15,8 @@ export class Topic implements TopicView {
   readonly groups = new Map<string, GroupDocument>()
   readonly dispatchers = new Map<string, Dispatcher>()
   readonly counters = new TopicCounters()
+  /** How many partitions have moved away. */
+  departures = 0
 
   constructor(document: TopicDocument) {
     this.document = document
@@ -53,7 +55,9 @@ export class Topic implements TopicView {
 
   removePartition(partition: Partition): void {
     const at = this.partitions.indexOf(partition)
-    if (at >= 0) this.partitions.splice(at, 1)
+    if (at < 0) return
+    this.partitions.splice(at, 1)
+    this.departures++
   }
 
   settings(group: string): GroupSettings | undefined {

@@ -12,6 +12,8 @@ export interface Waiter {
   readonly maxMessages: number
   readonly maxBytes: number
   deliver(delivery: Delivery): void
+  /** Answers with nothing, unless something was leased for it. */
+  end(): void
   fail(error: PortalError): void
   /** Something was leased for it, and is on its way. */
   granted: boolean
@@ -155,6 +157,12 @@ export class Dispatcher {
         }),
       )
     }
+  }
+
+  /** A partition has moved away: who waits for it looks for it elsewhere, and waits here again for what has stayed. */
+  departed(error: PortalError): void {
+    for (const waiter of this.waiters) waiter.end()
+    for (const hint of [...this.hints]) hint.fail(error)
   }
 
   failAll(error: PortalError): void {

@@ -4,11 +4,14 @@ import { pause, retryDelay } from '../runtime/pause.js'
 import type { Runtime } from '../runtime/runtime.js'
 import type { RouteSource } from './routes.js'
 
-/** A route that is used and older than this (ms) is asked for again: nobody tells a client that another broker leads something, too. */
+/** A route that is used and older than this (ms) is asked for again: leaders tell only those who wait there that another leads something, too. */
 const FRESH = 5_000
 
 /** A doubt that comes so long (ms) after the last answer is about something new. */
 const SETTLED = 1_000
+
+/** For how long (ms) a doubted route is asked for again and again while it stays what it was: who is asked may hear of a change later than who doubts. */
+const DOUBTED_FOR = 2_000
 
 interface Known {
   route: TopicRoute
@@ -17,6 +20,8 @@ interface Known {
   asking: boolean
   /** Asked again before anything had changed. */
   unchanged: number
+  /** Monotonic: until when it is doubted. */
+  doubtedUntil: number
 }
 
 /**
@@ -45,10 +50,11 @@ export class ClientRoutes implements RouteSource {
 
   doubt(topicId: string): void {
     const known = this.#known.get(topicId)
-    if (known === undefined || known.asking) return
-    const { random } = this.#runtime
+    if (known === undefined) return
+    known.doubtedUntil = this.#now + DOUBTED_FOR
+    if (known.asking) return
     if (this.#now - known.heardAt > SETTLED) known.unchanged = 0
-    void this.#ask(known, known.unchanged === 0 ? 0 : retryDelay(known.unchanged, random))
+    this.#askAgain(known)
   }
 
   onChange(listener: (topicId: string | undefined) => void): () => void {
@@ -61,14 +67,19 @@ export class ClientRoutes implements RouteSource {
     const known = this.#known.get(route.topicId)
     const heardAt = this.#now
     if (known === undefined) {
-      this.#known.set(route.topicId, { route, heardAt, asking: false, unchanged: 0 })
+      this.#known.set(route.topicId, { route, heardAt, asking: false, unchanged: 0, doubtedUntil: heardAt })
     } else {
       known.heardAt = heardAt
       if (JSON.stringify(known.route) === JSON.stringify(route)) return
       known.route = route
       known.unchanged = 0
+      known.doubtedUntil = heardAt
     }
     this.#changed(route.topicId)
+  }
+
+  #askAgain(known: Known): void {
+    void this.#ask(known, known.unchanged === 0 ? 0 : retryDelay(known.unchanged, this.#runtime.random))
   }
 
   async #ask(known: Known, delay: number): Promise<void> {
@@ -82,10 +93,11 @@ export class ClientRoutes implements RouteSource {
       this.learn(route)
     } catch (error) {
       if (isPortalError(error, 'TOPIC_NOT_FOUND')) this.#forget(topicId)
-      // Whatever else: the next call that doubts it asks again.
+      // Whatever else is asked again, by now or by the next call that doubts it.
     }
     known.heardAt = this.#now
     known.asking = false
+    if (known.doubtedUntil > this.#now && !this.#closed.aborted) this.#askAgain(known)
   }
 
   /** Any broker says what has become of it. */

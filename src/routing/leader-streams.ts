@@ -2,7 +2,10 @@ import { isPortalError } from '../core/errors.js'
 import type { CallOptions, ReceiveResponse, StreamCredit, StreamRequest } from '../protocol/service.js'
 import { onAbort } from '../runtime/on-abort.js'
 import { type Leader, type Leaders, passedOn } from './leaders.js'
-import type { Receive, ReceiveStreams } from './receive-streams.js'
+import { HEARTBEAT, type Receive, type ReceiveStreams } from './receive-streams.js'
+
+/** A stream that says nothing so soon (ms) after its last word has something to say by it: some of what its leader led has moved away. */
+const SOON = HEARTBEAT / 2
 
 /** Streams from the one leader of a topic where there is one; where there are several, receives that follow one another. */
 export class LeaderStreams {
@@ -66,10 +69,16 @@ export class LeaderStreams {
       if (this.#onlyLeader(topicId) !== leader) cut.abort()
     })
     this.#places.set(stream, leader)
+    const { clock } = this.#leaders.runtime
+    let heardAt: number | undefined
     try {
       for await (const response of leader.service.receiveStream(request, passedOn({ signal: cut.signal }))) {
         this.#leaders.heard(leader, topicId, [])
-        // A route that has grown old is asked for again: nobody says that another broker leads something, too.
+        const now = clock.monotonic()
+        const isSoon = heardAt !== undefined && now - heardAt < SOON
+        heardAt = now
+        if (isSoon && response.deliveries.length === 0) this.#leaders.departed(topicId)
+        // A route that has grown old is asked for again: brokers of before do not say that another leads something, too.
         this.#leaders.ofTopic(topicId)
         yield response
       }

@@ -118,6 +118,11 @@ export class Leaders {
     } else if (error === undefined) this.#trust(topicId, partitions)
   }
 
+  /** A leader has ended before its time what waited there: it leads something no more that it led. */
+  departed(topicId: string): void {
+    this.#options.routes.doubt(topicId)
+  }
+
   /** Calls back when routes change, and when a doubt is over. Returns what forgets it. */
   onChange(listener: (topicId: string | undefined) => void): () => void {
     this.#listeners.add(listener)

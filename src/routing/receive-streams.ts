@@ -11,7 +11,7 @@ import type { Runtime } from '../runtime/runtime.js'
 import { sleepUntil } from '../runtime/wait.js'
 
 /** How long a stream is silent at most (ms): whoever listens learns from silence that the connection is gone. */
-const HEARTBEAT = 15_000
+export const HEARTBEAT = 15_000
 const EMPTY: ReceiveResponse = { deliveries: [] }
 
 /** Receives messages for one consumer; what a stream does again and again. */

@@ -141,9 +141,12 @@ class Receiving {
     const held = this.#heldFor(leader)
     try {
       const wait = Math.min(this.#left, HINT_WAIT)
+      const until = this.#now() + wait
       const request = { ...this.#request, held, wait, id: undefined }
       const response = await leader.service.receive(request, passedOn({ signal: cut.signal }))
       leaders.heard(leader, topicId, [])
+      // A timer may fire a little early.
+      if (response.deliveries.length === 0 && Math.ceil(this.#now()) < until) leaders.departed(topicId)
       return response
     } catch (error) {
       if (this.#signal.aborted) throw this.#aborted()

@@ -148,6 +148,64 @@ describe('a client of several brokers', () => {
     expect(received.value?.deliveries[0]?.partition).toBe(1)
   })
 
+  it.each([
+    ['one leader', ['b', 'b']],
+    ['several', ['b', 'b', 'c']],
+  ])(
+    'follows what has moved away from %s at once, though the broker that it asks hears of it later',
+    async (_, leaders) => {
+      const { cluster, client } = await setup(leaders)
+      const received = watch(client.calls.receive({ ...RECEIVE, wait: 60_000 }))
+      await cluster.runtime.advance(1_000)
+      cluster.move(1, 'a', 300)
+      cluster.append(1, 5)
+      await cluster.runtime.advance(1_000)
+      expect(received.value?.deliveries[0]?.partition).toBe(1)
+    },
+  )
+
+  it('asks for a route that a wait which ended early has cast doubt on for two seconds, and no longer', async () => {
+    const { cluster, client, passedOn } = await setup(['b', 'b'])
+    watch(client.calls.receive({ ...RECEIVE, wait: 60_000 }))
+    await cluster.runtime.advance(1_000)
+    cluster.broker('b').lost()
+    await cluster.runtime.advance(4_000)
+    const asked = passedOn.filter(({ name }) => name === 'findTopic').length
+    expect(asked).toBeGreaterThan(2)
+    expect(asked).toBeLessThan(10)
+  })
+
+  it('leaves a stream that says nothing sooner than it must: something has moved away', async () => {
+    const { cluster } = await setup(['b', 'b'])
+    const { runtime } = cluster
+    const routes = new ClientRoutes(runtime, { findTopic: async () => cluster.route }, forever)
+    routes.learn(cluster.route)
+    let say = () => {}
+    const connectTo = ({ id }: BrokerAddress): BrokerService => ({
+      ...cluster.connectTo({ id, url: '' }),
+      async *receiveStream(_: StreamRequest, call?: CallOptions) {
+        for (; !call?.signal?.aborted; await new Promise<void>((resolve) => (say = resolve)))
+          yield { deliveries: [] }
+      },
+    })
+    const leaders = new Leaders({ runtime, routes, connectTo, closed: forever })
+    const streams = new LeaderStreams(leaders, new ReceiveStreams(runtime), () => new Promise(() => {}))
+    const request = { ...RECEIVE, stream: 's', credit: { messages: 1, bytes: 1_000 } }
+    const listening = watch(
+      (async () => {
+        for await (const _ of streams.run(request, {}));
+      })(),
+    )
+    await runtime.advance(2_000)
+    say()
+    await runtime.advance(300)
+    cluster.leaders[1] = 'c'
+    await runtime.advance(1_000)
+    say()
+    await runtime.settle()
+    expect(listening.settled).toBe(true)
+  })
+
   it('leaves a stream from the one leader once another broker leads something, too, although nobody says so', async () => {
     const { cluster } = await setup(['b', 'b'])
     const { runtime } = cluster

@@ -361,9 +361,11 @@ export class Replica {
     this.#committed = Math.max(this.#committed, led.leading.committedIndex)
     this.#topic.removePartition(led.partition)
     led.partition.close(error)
-    // Who waits here waits in vain.
-    if (this.#topic.partitions.length === 0)
-      for (const dispatcher of this.#topic.dispatchers.values()) dispatcher.failAll(error)
+    for (const dispatcher of this.#topic.dispatchers.values()) {
+      // Who waits here waits in vain, for this partition or for all.
+      if (this.#topic.partitions.length === 0) dispatcher.failAll(error)
+      else dispatcher.departed(error)
+    }
   }
 
   async #stopFollowing(error: PortalError): Promise<void> {

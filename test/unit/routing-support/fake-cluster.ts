@@ -184,7 +184,12 @@ export class FakeBroker {
   readonly loses = new Set<string>()
   isDead = false
   readonly #cluster: FakeCluster
-  readonly #waits = new Set<{ readonly look: () => void; readonly fail: (error: PortalError) => void }>()
+  readonly #waits = new Set<{
+    readonly hint: boolean
+    readonly look: () => void
+    readonly end: () => void
+    readonly fail: (error: PortalError) => void
+  }>()
   readonly #deaths = new Set<(error: PortalError) => void>()
   readonly locks = new Map<string, number>()
 
@@ -214,9 +219,12 @@ export class FakeBroker {
     for (const { look } of [...this.#waits]) look()
   }
 
-  /** It leads something no more: whoever waits here hears of it. */
+  /** It leads something no more: whoever waits here hears of it. What still leads something answers with nothing to those who would lease. */
   lost(): void {
-    for (const { fail } of [...this.#waits]) fail(notLeader(this.id))
+    for (const { hint, end, fail } of [...this.#waits]) {
+      if (hint || this.#led.length === 0) fail(notLeader(this.id))
+      else end()
+    }
   }
 
   get waiting(): number {
@@ -241,6 +249,8 @@ export class FakeBroker {
       find() ??
       (await sleepUntil<number>(cluster.runtime.timers, 'receive', ends, (resolve, reject) => {
         const wait = {
+          hint: request.hint === true,
+          end: () => resolve(undefined),
           look: () => {
             const found = find()
             if (found !== undefined) resolve(found)
