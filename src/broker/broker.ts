@@ -251,9 +251,12 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
     try {
       this.#remoteListener = await remote?.listen(this[SERVICE], this.#standing.peers)
       await this.#standing.join(this.url)
+      if (this.#failure) throw this.#failure
     } catch (error) {
+      // What the storage's failure has ended fails because of it.
+      const reason = this.#failure ?? error
       await this.close()
-      throw error
+      throw reason
     }
   }
 

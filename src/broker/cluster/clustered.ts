@@ -293,7 +293,8 @@ export class Clustered implements Standing {
     const { runtime } = this.#parts
     const first = await this.#sessions.open(url!)
     this.#watchStorage()
-    const heard = await sleepUntil<true>(runtime.timers, 'joining', { timeout: FIRST_WORD }, (resolve) => {
+    const ends = { timeout: FIRST_WORD, signal: this.#ending.signal }
+    const heard = await sleepUntil<true>(runtime.timers, 'joining', ends, (resolve) => {
       this.#heard = () => resolve(true)
       if (this.#catalog.term >= 0) resolve(true)
       return () => {}

@@ -268,5 +268,12 @@ export class SessionKeeper {
 
 /** What another session would meet, too. */
 function isFatal(error: unknown): error is PortalError {
-  return isPortalError(error, 'CORRUPT', 'DIRECTORY_IN_USE', 'INVALID_ARGUMENT', 'UNSUPPORTED')
+  return isPortalError(
+    error,
+    'CORRUPT',
+    'DIRECTORY_IN_USE',
+    'INVALID_ARGUMENT',
+    'STORAGE_FAILED',
+    'UNSUPPORTED',
+  )
 }

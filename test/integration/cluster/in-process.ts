@@ -76,9 +76,14 @@ export class InProcessCluster {
     return Broker.open({ ...this.#partsOf(name), openCoordination: openOwnCoordination })
   }
 
-  /** Nobody reaches the broker any more, and its session ends. */
-  async cutOff(name: string): Promise<void> {
+  /** Nobody reaches the broker any more, and it reaches nobody; its session lives. */
+  isolate(name: string): void {
     this.#cut.add(name)
+  }
+
+  /** The same, and its session ends. */
+  async cutOff(name: string): Promise<void> {
+    this.isolate(name)
     await this.tree.expire(this.stores.get(name)!)
   }
 
