@@ -1,5 +1,5 @@
 import type { EntryBody } from '../core/entry-body.js'
-import { PortalError } from '../core/errors.js'
+import { isPortalError, PortalError } from '../core/errors.js'
 import type { PartitionState } from '../core/partition-state.js'
 import type { RecordBatchHeader } from '../core/record-batch-header.js'
 import type { SnapshotBook } from '../core/snapshot.js'
@@ -337,7 +337,7 @@ export class Partition implements CommitSource, DispatchTarget {
         this.#entryLog.append(group, { kind: 'messages', header, ids, bytes: records.length }, records)
       }
       const answer = () => produce.answer({ runs: plan.runs })
-      const fail = (error: PortalError) => produce.answer({ error })
+      const fail = (error: PortalError) => produce.answer({ error: undecided(error) })
       if (produce.acks === 'leader') group.onStored(answer, fail)
       else group.onCommitted(answer, fail)
     } catch (error) {
@@ -353,4 +353,14 @@ export class Partition implements CommitSource, DispatchTarget {
     for (const dispatcher of this.topic.dispatchers.values()) dispatcher.wake()
     if (this.#times.leasesDue) this.mark()
   }
+}
+
+/** NOT_LEADER says of a batch that it is not stored; of one that was appended here the next leader decides. */
+function undecided(error: PortalError): PortalError {
+  if (!isPortalError(error, 'NOT_LEADER')) return error
+  return new PortalError(
+    'TIMEOUT',
+    'Another broker came to lead before the messages were committed: whether they are stored is known there.',
+    { cause: error },
+  )
 }

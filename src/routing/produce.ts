@@ -8,6 +8,7 @@ import type {
 } from '../protocol/service.js'
 import { type Asking, byLeader, notLed, PATIENCE } from './ask.js'
 import { type Leader, passedOn } from './leaders.js'
+import { wasNeverSent } from './unsent.js'
 
 /**
  * Sends each batch to the leader of its partition, all of one leader in one request, and puts the results together in order. Nothing is sent twice:
@@ -71,7 +72,7 @@ class Sending {
     places.forEach((place, at) => {
       const { topicId, partition } = batches[at]!
       const result = answer[at] ?? { error: incomplete() }
-      this.#results[place] = result
+      this.#results[place] = certain(batches[at]!, result)
       leaders.heard(leader, topicId, [partition], result.error)
     })
   }
@@ -83,7 +84,7 @@ class Sending {
       .anyBroker!.produce({ ...this.#request, batches }, this.#call)
       .catch((error: unknown) => ({ results: places.map(() => ({ error: asPortalError(error) })) }))
     places.forEach((place, at) => {
-      this.#results[place] = results[at] ?? { error: incomplete() }
+      this.#results[place] = certain(batches[at]!, results[at] ?? { error: incomplete() })
     })
   }
 
@@ -108,6 +109,11 @@ class Sending {
   #batches(places: readonly number[]): ProduceBatch[] {
     return places.map((place) => this.#request.batches[place]!)
   }
+}
+
+/** Of a batch that was never sent a producer hears that it is not stored, not that it may be. */
+function certain({ topicId, partition }: ProduceBatch, result: ProduceResult): ProduceResult {
+  return wasNeverSent(result.error) ? { error: notLed(topicId, partition) } : result
 }
 
 function asPortalError(error: unknown): PortalError {

@@ -22,6 +22,8 @@ export class NetworkClients {
   readonly #readers: number[][] = []
   /** What they were not shown, and only the end can tell why. */
   readonly #missing: { readonly log: string; readonly offset: number }[] = []
+  /** What was sent and said not to be stored. */
+  readonly #refused = new Set<string>()
   /** How often each has had the lock since all has healed. */
   readonly #turns: number[] = []
   readonly #door: Door
@@ -76,6 +78,10 @@ export class NetworkClients {
       world.count(`network send ${error.code}`, 1)
       const expected = ['TIMEOUT', 'SEQUENCE_REFUSED', 'STORAGE_FULL', 'CORRUPT'].includes(error.code)
       check(expected, () => `a send was refused: ${error.code} ${error.message}`)
+      if (/(is|are) not stored/.test(error.message)) {
+        world.count('network send not stored', 1)
+        this.#refused.add(value)
+      }
     } finally {
       this.#sending--
     }
@@ -199,6 +205,11 @@ export class NetworkClients {
           () => `[14] ${value} is stored at ${before} and at ${partition}/${offset}`,
         )
         seen.set(value, `${partition}/${offset}`)
+        const refused = this.#refused.has(value)
+        check(
+          !refused,
+          () => `[16] ${value} is stored at ${partition}/${offset}, its sender was told that it is not`,
+        )
       }
     }
   }

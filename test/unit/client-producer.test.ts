@@ -4,7 +4,7 @@ import { PortalError } from '../../src/core/errors.js'
 import { partitionForKey } from '../../src/core/murmur2.js'
 import { readBatchHeader } from '../../src/core/record-batch-header.js'
 import { encodeUtf8 } from '../../src/core/utf8.js'
-import { fakeConnection, watch } from './client-support/fake-connection.js'
+import { fakeConnection, type Watched, watch } from './client-support/fake-connection.js'
 import { FakeLog } from './client-support/fake-log.js'
 
 function setUp(options: ConstructorParameters<typeof Producer>[1] = {}) {
@@ -279,6 +279,25 @@ describe('trying again (invariants 14 to 16)', () => {
     log.script.batch = () => undefined
     await runtime.runUntil(producer.send('t', 'b'))
     expect(log.values()).toEqual(['b'])
+  })
+
+  it('says of nothing that it is undecided when a leader had no room to the end and then nobody led', async () => {
+    const { producer, runtime, log } = setUp({ deliveryTimeout: 5_000 })
+    let code: 'STORAGE_FULL' | 'NOT_LEADER' = 'STORAGE_FULL'
+    log.script.batch = () => new PortalError(code, 'Not now.')
+    const sends: Watched<unknown>[] = []
+    for (let at = 0; at < 800; at++) {
+      sends.push(watch(producer.send('t', `${at}`)))
+      await runtime.advance(10)
+      if (at === 600) code = 'NOT_LEADER'
+    }
+    log.script.batch = () => undefined
+    await runtime.runUntil(() => sends.every(({ settled }) => settled))
+    const refused = sends.flatMap(({ error }) => error ?? [])
+    expect(refused.filter(({ message }) => !message.includes('They are not stored'))).toEqual([])
+    const stored = sends.flatMap(({ error }, at) => (error ? [] : `${at}`))
+    expect(log.values()).toEqual(stored)
+    expect(stored.length).toBeGreaterThan(400)
   })
 
   it('begins anew where the broker has forgotten it', async () => {

@@ -44,6 +44,15 @@ it('nor does one that is deposed before what it knew is committed: the producer 
   expect(answers).toEqual(['NOT_LEADER'])
 })
 
+it('a deposed leader does not say of what it has appended that it is not stored: the next one may have it', async () => {
+  const { runtime, produce, depose } = leadUncommitted()
+  const answers = produce(0)
+  await runtime.advance(1_000)
+  expect(answers).toEqual([])
+  depose()
+  expect(answers).toEqual(['TIMEOUT'])
+})
+
 /** What it stores is committed. It is certain that it leads once the test says so. */
 function leadUnsure() {
   let sure = () => {}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { BrokerService, ReceiveRequest } from '../../src/protocol/service.js'
+import { PortalError } from '../../src/core/errors.js'
+import type { BrokerAddress, BrokerService, ReceiveRequest } from '../../src/protocol/service.js'
 import { clusterService } from '../../src/routing/cluster-service.js'
 import { watch } from './client-support/fake-connection.js'
 import { FakeCluster, type FakeRoutes, TOPIC } from './routing-support/fake-cluster.js'
@@ -64,6 +65,23 @@ describe('sending', () => {
     const { results } = await cluster.runtime.runUntil(produce(service, [0, 1, 2]))
     expect(results.map(({ error }) => error?.code)).toEqual([undefined, 'NOT_LEADER', 'DISCONNECTED'])
     expect(cluster.partitions[1]!.log).toEqual([])
+  })
+
+  it('a batch for whose leader there was no connection is not stored, and whoever sent it is told so', async () => {
+    const { cluster, routes } = setup(['b', 'c'])
+    const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+    const connectTo = (broker: BrokerAddress): BrokerService => ({
+      ...cluster.connectTo(broker),
+      describeCluster: () => new Promise(() => {}),
+      produce: async () => {
+        throw new PortalError('DISCONNECTED', 'It cannot be reached.', { cause: broker.id === 'b' && cause })
+      },
+    })
+    const self = { id: 'a', service: cluster.broker('a').service }
+    const { runtime } = cluster
+    const service = clusterService({ runtime, routes, self, connectTo, closed: forever })
+    const { results } = await runtime.runUntil(produce(service, [0, 1]))
+    expect(results.map(({ error }) => error?.code)).toEqual(['NOT_LEADER', 'DISCONNECTED'])
   })
 
   it('a batch whose answer was lost is not sent a second time', async () => {

@@ -234,7 +234,7 @@ function answers(runs: readonly number[] = [], { count }: ProducerBatch): boolea
 
 /** Whether the batch may have been stored although this was the answer. */
 function leavesOpen(error: PortalError): boolean {
-  return isPortalError(error, 'DISCONNECTED', 'TIMEOUT', 'NOT_LEADER', 'STORAGE_FAILED')
+  return isPortalError(error, 'DISCONNECTED', 'TIMEOUT', 'STORAGE_FAILED')
 }
 
 function undecidedError(queue: PartitionQueue, batch: ProducerBatch): PortalError<'TIMEOUT'> {
