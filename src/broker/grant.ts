@@ -28,6 +28,7 @@ export function grantWaiters(dispatcher: Dispatcher, chooser: Chooser, limit: nu
     dispatcher.waiters.delete(waiter)
     waiter.granted = true
     served.add(waiter.consumer)
+    dispatcher.heard(waiter.consumer)
     granted.push({ waiter, grant: toGrant(dispatcher.group, waiter, ranges) })
   }
   return granted

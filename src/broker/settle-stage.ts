@@ -60,6 +60,7 @@ export class SettleStage {
       const settings = this.#lead.topic.settings(settle.group)
       const lost = settings ? builder.add(settle, settings) : settle.parts.map((part) => part.ranges)
       if (settings) this.#recent.remember(settle, lost)
+      this.#lead.topic.dispatchers.get(settle.group)?.heard(settle.consumer)
       answerLater(lost)
     }
     this.#appendSettles(group, builder)
@@ -86,8 +87,11 @@ export class SettleStage {
 
   /** Ends the leases of consumers that lived in this process before it started: they are gone. */
   endLocal(group: Cut, heldBy: (group: string, consumer: string) => number): void {
-    this.#endLeases(group, localLeases, 'its process ended', (queue, consumer) =>
-      heldBy(queue.group, consumer),
+    this.#endLeases(
+      group,
+      localLeases,
+      'its process ended',
+      (queue, consumer) => heldBy(queue.group, consumer) > 1,
     )
   }
 
@@ -95,10 +99,12 @@ export class SettleStage {
     group: Cut,
     find: (queue: Queue) => { token: Lease['key']; consumer: string; ranges: readonly number[] }[],
     reason: string,
-    heldBy = (queue: Queue, consumer: string) =>
-      this.#lead.topic.dispatchers.get(queue.group)?.heldBy(consumer).held ?? queue.held.get(consumer) ?? 0,
+    isOneOfSeveral = (queue: Queue, consumer: string) =>
+      this.#lead.topic.dispatchers.get(queue.group)?.endsAmongSeveral(consumer) ??
+      (queue.held.get(consumer) ?? 0) > 1,
   ): void {
     const builder = this.#settleBuilder()
+    const ended: { readonly group: string; readonly consumer: string }[] = []
     for (const queue of this.#lead.state.queues.values()) {
       const settings = this.#lead.topic.settings(queue.group)
       if (!settings || queue.leases.size === 0) continue
@@ -109,11 +115,14 @@ export class SettleStage {
         this.#lead.host.runtime.random,
       )
       for (const { token, consumer, ranges } of find(queue)) {
-        if (heldBy(queue, consumer) > 1) builder.addAll(queue, token, ranges, { type: 'suspected' })
+        ended.push({ group: queue.group, consumer })
+        if (isOneOfSeveral(queue, consumer)) builder.addAll(queue, token, ranges, { type: 'suspected' })
         else builder.addEach(queue, token, ranges, (offset) => judge.fail(offset, undefined, reason))
       }
     }
     this.#appendSettles(group, builder)
+    for (const { group: name, consumer } of ended)
+      this.#lead.topic.dispatchers.get(name)?.leasesEnded(consumer)
   }
 
   #appendSettles(group: Cut, builder: SettleBuilder): void {

@@ -52,6 +52,8 @@ export class Dispatcher {
   readonly waiters = new TransientSet<Waiter>()
   readonly hints = new TransientSet<Hint>()
   readonly #targets: readonly DispatchTarget[]
+  /** Consumers that held several when a lease of theirs ended without word, and were not heard since. */
+  readonly #silent = new Set<string>()
   #next = 0
 
   constructor(group: string, generation: number, paused: boolean, targets: readonly DispatchTarget[]) {
@@ -120,6 +122,25 @@ export class Dispatcher {
       suspects += here.suspects
     }
     return { held, suspects }
+  }
+
+  /**
+   * Whether a lease of this consumer that ends now without word was one of several. The last of those that it held when it fell silent is, too,
+   * though the others have ended before.
+   */
+  endsAmongSeveral(consumer: string): boolean {
+    if (this.heldBy(consumer).held > 1) this.#silent.add(consumer)
+    return this.#silent.has(consumer)
+  }
+
+  /** Leases of it have ended: of one that has none left nothing is remembered. */
+  leasesEnded(consumer: string): void {
+    if (this.#silent.has(consumer) && this.heldBy(consumer).held === 0) this.#silent.delete(consumer)
+  }
+
+  /** It lives: it asked for something, or settled something. */
+  heard(consumer: string): void {
+    this.#silent.delete(consumer)
   }
 
   /** Over all partitions: suspects that wait for a consumer that holds nothing, and those in hand. */

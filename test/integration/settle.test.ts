@@ -323,4 +323,30 @@ describe('messages whose leases end together', () => {
     expect(most).toBe(1)
     expect(await counts()).toMatchObject({ acked: 6, deadLettered: 0 })
   })
+
+  test.each([
+    { where: 'in two partitions', partitions: 2, pause: 0 },
+    { where: 'at different times', partitions: 1, pause: 400 },
+  ])(
+    'are suspects $where, too: none has failed because of another [invariant 22]',
+    async ({ partitions, pause }) => {
+      const { broker, runtime } = await openVirtualBroker()
+      const admin = new Admin(broker)
+      await runtime.runUntil(admin.createTopic('t', { partitions }))
+      const producer = new Producer(broker)
+      for (const value of numbers(2))
+        await runtime.runUntil(producer.send('t', value, { partition: value % partitions }))
+      const silent = new Consumer<number>(broker, 't', { lease: 1_000, maxDeliveries: 1, prefetch: 1 })
+      for (const _ of numbers(2)) {
+        await runtime.runUntil(silent.receive())
+        await runtime.advance(pause)
+      }
+      await runtime.advance(2_000)
+      for (const value of numbers(2)) {
+        const place = { partition: value % partitions, offset: Math.floor(value / partitions) }
+        const explained = await runtime.runUntil(admin.explain('t', 'default', place))
+        expect(explained).toMatchObject({ state: 'suspect' })
+      }
+    },
+  )
 })
