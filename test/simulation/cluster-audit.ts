@@ -4,16 +4,19 @@ import type { StoredEntry } from '../../src/core/entry.js'
 import { decodeBody } from '../../src/core/entry-codec.js'
 import { PartitionState } from '../../src/core/partition-state.js'
 import { isSameReplica } from '../../src/core/placement/placed-partition.js'
+import { RecordBatchView } from '../../src/core/record-batch-view.js'
 import { decodeSnapshot } from '../../src/core/snapshot.js'
 import type { FetchResponse } from '../../src/protocol/peer-service.js'
 import type { MemoryDatabase } from '../../src/storage/memory-database.js'
 import type { Write } from '../../src/storage/storage.js'
 import { dumpState } from '../unit/queue-model/dump.js'
 import { ClusterLedger } from './cluster-ledger.js'
+import { deathOf } from './death.js'
 import { firstDifference } from './difference.js'
 import type { Disk, DiskWatcher } from './disk.js'
 import { DocumentAudit, topicOf } from './document-audit.js'
 import type { Ensemble } from './ensemble.js'
+import { Hands } from './hands.js'
 import { LeaseTimes } from './lease-times.js'
 import { ReplicaAudit } from './replica-audit.js'
 import type { Trace } from './trace.js'
@@ -24,6 +27,7 @@ interface Database {
   readonly name: string
   readonly disk: Disk
   readonly replicas: Map<string, ReplicaAudit>
+  readonly hands: Hands
   storage: string | undefined
   isWiped: boolean
 }
@@ -49,6 +53,7 @@ export class ClusterAudit {
   readonly #trace: Trace
   readonly #latestTime: () => number
   readonly #happened: (what: string) => void
+  readonly #maxDeliveries: (group: string) => number
   readonly #databases: Database[] = []
   /** `log index epoch` -> the entry: each is written once (invariant 1). */
   readonly #entries = new Map<string, StoredEntry>()
@@ -79,6 +84,7 @@ export class ClusterAudit {
     this.#trace = options.trace
     this.#latestTime = options.latestTime
     this.#happened = options.happened
+    this.#maxDeliveries = options.maxDeliveries
     this.ledger = new ClusterLedger(options, {
       holders: (log, index, epoch) => this.#holders(log, index, epoch),
       minInSync: (log) => this.documents.minInSync(log),
@@ -94,7 +100,14 @@ export class ClusterAudit {
   watch(name: string, disk: () => Disk): DiskWatcher & { restarted(): void; wiped(): void } {
     let database: Database | undefined
     const known = () => {
-      database ??= { name, disk: disk(), replicas: new Map(), storage: undefined, isWiped: false }
+      database ??= {
+        name,
+        disk: disk(),
+        replicas: new Map(),
+        hands: new Hands(this.#maxDeliveries),
+        storage: undefined,
+        isWiped: false,
+      }
       if (!this.#databases.includes(database)) this.#databases.push(database)
       return database
     }
@@ -158,6 +171,7 @@ export class ClusterAudit {
   /** A machine has lost power, or a process died: what it has written may be gone. */
   #restarted(database: Database): void {
     const { view } = database.disk
+    database.hands.died()
     const partial = view.readMeta(INSTALLING)
     for (const replica of database.replicas.values()) {
       const before = replica.end
@@ -188,13 +202,14 @@ export class ClusterAudit {
       if (!isLeader && !this.#offered.has(key)) this.#unclaimed.set(key, database.name)
       const beginning = `${log} ${epoch}`
       if (!this.#beginnings.has(beginning)) this.#beginnings.set(beginning, index)
+      if (kind === 'messages') this.#checkDeadLetters(entry)
     } else {
       check(isSameEntry(known, entry), () => `[1, 5] ${database.name} writes another entry ${key}`)
     }
     if (isLeader) {
       this.#unclaimed.delete(key)
       // Once another leads it may be given what it never wrote itself, or has lost: that is no decision.
-      if (this.documents.partitions.get(log)?.epoch === epoch)
+      if (this.#isInForce(log, epoch))
         this.#leaseTimes.appended(log, entry, decodeBody(entry, crc32), database.disk.askedAt(entry))
     }
     const committed = this.#committed(log)[index]
@@ -203,6 +218,34 @@ export class ClusterAudit {
       () =>
         `[4] ${database.name} writes ${kind} at ${log} ${index} in epoch ${epoch}, where ${committed!.kind} of epoch ${committed!.epoch} is committed`,
     )
+    if (isLeader) {
+      if (kind === 'epoch' && this.#isInForce(log, epoch))
+        database.hands.begin(log, entry, this.#below(database, log, index))
+      database.hands.appended(log, entry, decodeBody(entry, crc32))
+    }
+  }
+
+  #isInForce(log: string, epoch: number): boolean {
+    return this.documents.partitions.get(log)?.epoch === epoch
+  }
+
+  #checkDeadLetters({ payload, count }: StoredEntry): void {
+    const view = new RecordBatchView(payload)
+    for (let at = 0; at < count; at++) {
+      const death = deathOf(view.headers(at))
+      if (death) this.ledger.copied(death)
+    }
+  }
+
+  /** What a disk has of a log below an index; where a snapshot has it instead, what is committed. */
+  *#below(database: Database, log: string, end: number): Generator<StoredEntry> {
+    const { epochs } = this.#replica(database, log)
+    const committed = this.#committed(log)
+    for (let index = 0; index < end; index++) {
+      const epoch = epochs[index] ?? committed[index]?.epoch ?? this.#possible.get(log)?.[index]?.epoch
+      const entry = this.#entries.get(`${log} ${index} ${epoch}`)
+      if (entry) yield entry
+    }
   }
 
   #truncated(database: Database, log: string, from: number): void {
@@ -302,6 +345,7 @@ export class ClusterAudit {
       replica!.isExcused = false
       this.#checkHolds(replica!, '[8]')
     }
+    for (const { hands } of this.#databases) hands.end(log, document.epoch)
     if (before?.target && !document.target) this.#happened('moved')
     if (before && before.epoch < document.epoch) this.#happened('new leader')
     this.#advance(log)

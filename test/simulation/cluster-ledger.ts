@@ -3,6 +3,7 @@ import type { StoredEntry } from '../../src/core/entry.js'
 import type { SettleItem } from '../../src/core/entry-body.js'
 import { decodeBody } from '../../src/core/entry-codec.js'
 import { offsetsOf } from '../unit/queue-model/rig.js'
+import type { Death } from './death.js'
 import { tokenName } from './group-audit.js'
 import { Ledger, type Promised } from './ledger.js'
 import type { LogAudit } from './log-audit.js'
@@ -88,6 +89,14 @@ export class ClusterLedger extends Ledger {
     )
   }
 
+  /** A dead letter is written: that its message is dying is committed, else the next leader may know nothing of it (invariant 23). */
+  copied({ topic, partition, group, offset, key }: Death): void {
+    const log = this.logOf(topic, partition)
+    if (log === undefined) return
+    if (super.deaths(key).died === 0) this.#disks.reveal(log, (entry) => rejects(entry, group, offset))
+    check(super.deaths(key).died > 0, () => `[23] a dead letter of ${key} is written, which may live still`)
+  }
+
   /** Of two logs one is known further than the other: only at the end can they be compared. */
   override deaths(): { readonly died: number; readonly buried: number; readonly copied: number } {
     return { died: Number.POSITIVE_INFINITY, buried: 0, copied: Number.POSITIVE_INFINITY }
@@ -137,6 +146,14 @@ function acks(entry: StoredEntry, group: string, offset: number): boolean {
   return hasItem(
     entry,
     (item) => item.group === group && item.change.type === 'acked' && offsetsOf(item.ranges).includes(offset),
+  )
+}
+
+function rejects(entry: StoredEntry, group: string, offset: number): boolean {
+  return hasItem(
+    entry,
+    (item) =>
+      item.group === group && item.change.type === 'rejected' && offsetsOf(item.ranges).includes(offset),
   )
 }
 

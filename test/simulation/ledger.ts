@@ -28,6 +28,8 @@ export class Ledger implements Surroundings {
   readonly names = new Map<string, string>()
   /** Every lease that was ever written, those that a loss of power took back among them. */
   readonly leases = new Set<string>()
+  /** `topic key` -> the log that has all messages with this key. */
+  readonly #keyed = new Map<string, string>()
   /** What is known of the leases of the library's consumers elsewhere. */
   readonly network: NetworkAudit
   /** While a log is read again, the others stand elsewhere in time: what concerns several was checked before. */
@@ -180,6 +182,13 @@ export class Ledger implements Surroundings {
 
   topicName(topicId: string): string | undefined {
     return this.names.get(topicId)
+  }
+
+  keyed(log: string, key: string): void {
+    const place = `${log.slice(0, log.lastIndexOf('/'))} ${key}`
+    const before = this.#keyed.get(place) ?? log
+    check(before === log, () => `[26] messages with the key ${key} are in ${before} and in ${log}`)
+    this.#keyed.set(place, log)
   }
 
   latestTime(): number {

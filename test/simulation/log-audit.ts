@@ -15,7 +15,9 @@ import { INTERNAL_PRODUCER_PREFIX } from '../../src/core/producer-window.js'
 import { conservationError } from '../../src/core/queue-codec.js'
 import { RecordBatchView } from '../../src/core/record-batch-view.js'
 import { offsetsOf } from '../unit/queue-model/rig.js'
+import { deathOf } from './death.js'
 import { GroupAudit, tokenName } from './group-audit.js'
+import { SendOrder } from './send-order.js'
 import { check } from './violation.js'
 
 /** What an auditor of one log must know of the others. */
@@ -30,6 +32,8 @@ export interface Surroundings {
   /** Over all logs, by `topic/partition group offset`. */
   deaths(key: string): { readonly died: number; readonly buried: number; readonly copied: number }
   topicName(topicId: string): string | undefined
+  /** A message with this key is stored. */
+  keyed(log: string, key: string): void
   leased(log: string, token: string, grant: Grant): void
   /** Called after it is believed. */
   settled(log: string, item: SettleItem): void
@@ -58,12 +62,14 @@ export class LogAudit {
     copied: new Map<string, number>(),
   }
   readonly #producers = new Map<string, { epoch: number; next: number }>()
+  readonly #order: SendOrder
   readonly #surroundings: Surroundings
 
   constructor(log: string, surroundings: Surroundings) {
     this.log = log
     this.topicId = log.slice(0, log.lastIndexOf('/'))
     this.#surroundings = surroundings
+    this.#order = new SendOrder(log)
   }
 
   append(entry: StoredEntry): void {
@@ -135,7 +141,13 @@ export class LogAudit {
       this.values[offset] = view.valueText(at)
       this.ids[offset] = id
       if (producerId !== '') this.places.set(`${producerId} ${producerEpoch} ${baseSequence + at}`, offset)
-      this.#deadLetter(view.headers(at))
+      const death = deathOf(view.headers(at))
+      if (death) this.#deadLetter(death.key)
+      else {
+        this.#order.stored(offset, view.valueText(at))
+        const key = view.key(at)
+        if (typeof key === 'string') this.#surroundings.keyed(this.log, key)
+      }
     }
   }
 
@@ -146,10 +158,7 @@ export class LogAudit {
     )
   }
 
-  #deadLetter(headers: Record<string, string>): void {
-    const { 'portal-mq-topic': topic, 'portal-mq-partition': partition, 'portal-mq-offset': offset } = headers
-    if (topic === undefined) return
-    const key = `${topic}/${partition} ${headers['portal-mq-group']} ${offset}`
+  #deadLetter(key: string): void {
     raise(this.deaths.copied, key)
     const { died, copied } = this.#surroundings.deaths(key)
     check(copied <= died, () => `[23] ${this.log}: ${key} died ${died} times and has ${copied} dead letters`)

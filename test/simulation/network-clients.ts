@@ -7,6 +7,11 @@ import type { FarProcess, NetworkWorld } from './client-world.js'
 import { Door } from './door.js'
 import { check } from './violation.js'
 
+/** Of two partitions, where messages with these keys are. */
+const KEYS = [
+  ['red', 'blue'],
+  ['green', 'white'],
+] as const
 /** Longer than an answer is on its way, or a commit (ms). */
 export const UNDER_WAY = 10_000
 /** Milliseconds after which a send gives up. */
@@ -56,17 +61,25 @@ export class NetworkClients {
     const producer = new Producer(connection, { deliveryTimeout: DELIVERY })
     for (let serial = 0; this.#world.producing; ) {
       for (let left = scheduler.whole(1, 4); left > 0; left--)
-        scheduler.spawn(this.#send(producer, `${name}#${serial++}`))
+        scheduler.spawn(this.#send(producer, name, serial++))
       await scheduler.sleep(scheduler.random() * 800 * this.#world.pace)
     }
   }
 
-  async #send(producer: Producer, value: string): Promise<void> {
+  /** To a partition by its number, or by one of two keys. */
+  async #send(producer: Producer, name: string, serial: number): Promise<void> {
     const world = this.#world
+    const value = `${name}#${serial}`
+    const partition = world.scheduler.whole(0, 1)
+    const key = KEYS[partition]![serial % 3]
     const { now } = world.scheduler
     this.#sending++
     try {
-      const sent = await producer.send('plain', value, { partition: world.scheduler.whole(0, 1) })
+      const sent = await producer.send('plain', value, key === undefined ? { partition } : { key })
+      check(
+        sent.partition === partition,
+        () => `[26] ${value} with the key ${key} is in partition ${sent.partition}, not in ${partition}`,
+      )
       const log = world.auditor.logOf('plain', sent.partition)!
       world.trace.line(`sent ${value} at ${sent.partition}/${sent.offset}`)
       world.auditor.promise({ type: 'stored', log, offset: sent.offset, value })
