@@ -16,9 +16,17 @@ export class TransientSet<T extends object> {
     return this.#size
   }
 
+  /** The oldest. */
+  get first(): T | undefined {
+    return this.#items[this.#from]
+  }
+
   /** It must not be in it already. */
   add(item: T): this {
-    if (this.#items.length >= 16 && this.#size * 2 < this.#items.length) this.#compact()
+    if (this.#items.length >= 16 && this.#size * 2 < this.#items.length) {
+      this.#items = [...this]
+      this.#from = 0
+    }
     this.#items.push(item)
     this.#size++
     return this
@@ -50,10 +58,5 @@ export class TransientSet<T extends object> {
       const item = items[at]
       if (item !== undefined) yield item
     }
-  }
-
-  #compact(): void {
-    this.#items = [...this]
-    this.#from = 0
   }
 }

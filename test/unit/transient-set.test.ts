@@ -21,6 +21,7 @@ test('holds what a Set holds, in the order of coming, whatever comes and goes', 
           model.delete(item)
         }
         expect(set.size).toBe(model.size)
+        expect(set.first).toBe([...model][0])
       }
       expect([...set]).toEqual([...model])
     }),

@@ -74,7 +74,7 @@ export class Consumer<T = unknown> implements AsyncIterable<Message<T>> {
       const signal = signalOption('signal', options.signal)
       this.#checkOpen()
       if (signal?.aborted) throw abortedError('Receiving', signal)
-      const waiting = this.#engine.take()
+      const waiting = this.#engine.dispenser.take()
       if (waiting !== undefined) return Promise.resolve(waiting as Message<T>)
       return receiveOne(this.#engine, wait, signal) as Promise<Message<T> | null>
     } catch (error) {
@@ -153,21 +153,22 @@ export class Consumer<T = unknown> implements AsyncIterable<Message<T>> {
 
   async #drain(): Promise<void> {
     this.#engine.stop(new PortalError('CLOSED', `The consumer of '${this.#topic}' is drained.`))
-    await this.#engine.whenQuiet(true)
-    await this.#engine.settler.settled()
+    await this.#engine.holdings.whenQuiet(true)
+    await this.#engine.holdings.settler.settled()
   }
 
   async #close(timeout: number, reason: PortalError): Promise<void> {
     const { timers } = this.#side.runtime
     const engine = this.#engine
+    const { holdings } = engine
     this.#forget?.()
     engine.stop(reason)
     engine.endStreams()
-    const deadline = engine.now() + timeout
+    const deadline = holdings.now() + timeout
     // With the broker gone nothing can be settled any more.
-    if (engine.endedBy === undefined) await within(timers, timeout, engine.whenQuiet(false))
-    engine.releaseInHand()
-    await within(timers, Math.max(1_000, deadline - engine.now()), engine.settler.settled())
+    if (engine.endedBy === undefined) await within(timers, timeout, holdings.whenQuiet(false))
+    holdings.releaseInHand()
+    await within(timers, Math.max(1_000, deadline - holdings.now()), holdings.settler.settled())
     engine.finish()
   }
 

@@ -11,6 +11,7 @@ import type {
 import type { Runtime, Timer } from '../../runtime/runtime.js'
 import { retryDelay } from '../backoff.js'
 import { asPortalError } from '../client-side.js'
+import type { Holdings } from './holdings.js'
 import type { ResolvedConsumerOptions } from './options.js'
 import type { Sessions } from './session.js'
 
@@ -19,16 +20,13 @@ export interface FetchingConsumer {
   readonly side: ClientSide
   readonly options: ResolvedConsumerOptions
   readonly sessions: Sessions
+  readonly holdings: Pick<Holdings, 'tokens' | 'loseSession'>
   /** Aborts when no more is received. */
   readonly ending: AbortSignal
   /** How many messages, and bytes, there is room for when `outstanding` are on their way; undefined: nobody wants any. */
   wanted(outstanding: number): Wanted | undefined
-  /** The leases whose messages wait, are in hand, or are about to be settled. */
-  heldTokens(session: Session): HeldToken[]
   /** Takes what was leased; returns how many messages came. `all`: it was as much as was asked for. */
   arrived(session: Session, response: ReceiveResponse, all: (count: number) => boolean): number
-  /** Everything that the session leased is lost. */
-  loseSession(session: Session): void
   /** It cannot go on: whoever waits hears of it. */
   broke(error: PortalError): void
   /** Something has changed: the next turn looks at it. */
@@ -110,7 +108,7 @@ export class Fetcher implements Fed {
     if (isPortalError(error, 'GROUP_NOT_FOUND', 'TOPIC_NOT_FOUND')) {
       if (session === undefined) return false
       sessions.leave(session)
-      this.#consumer.loseSession(session)
+      this.#consumer.holdings.loseSession(session)
       return true
     }
     return error.retriable
@@ -163,7 +161,7 @@ export class Fetcher implements Fed {
     let held: HeldToken[] | undefined
     if (this.#answerLost && this.#receives === 0) {
       this.#answerLost = false
-      held = this.#consumer.heldTokens(session)
+      held = this.#consumer.holdings.tokens(session)
     }
     this.#receives++
     return { topicId, group, generation, consumer: consumerId, lease, held }

@@ -17,9 +17,9 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
       this.#isOpen = true
       this.#engine.openStream(1)
     }
-    const message = this.#engine.take()
+    const message = this.#engine.dispenser.take()
     if (message !== undefined) return Promise.resolve(this.#result(message))
-    return this.#engine.next(this).then(this.#result, this.#failure)
+    return this.#engine.dispenser.next(this).then(this.#result, this.#failure)
   }
 
   return(): Promise<IteratorResult<Message<T>, undefined>> {

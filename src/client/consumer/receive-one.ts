@@ -20,10 +20,11 @@ export async function receiveOne(
   timeout: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Message | null> {
+  const { holdings, side } = engine
+  const { runtime } = side
   const stop = eitherSignal(engine.ending, signal)
-  const deadline = engine.now() + (timeout ?? Number.POSITIVE_INFINITY)
-  const left = () => Math.max(0, deadline - engine.now())
-  const { runtime } = engine.side
+  const deadline = holdings.now() + (timeout ?? Number.POSITIVE_INFINITY)
+  const left = () => Math.max(0, deadline - holdings.now())
   try {
     for (let failures = 1; ; failures++) {
       let session = engine.sessions.current
@@ -35,8 +36,8 @@ export async function receiveOne(
           const response = await engine.fetcher.receive(session, wanted, stop.signal)
           failures = 0
           const [batch] = engine.hold(session, response)
-          if (batch !== undefined && !stop.signal.aborted) return engine.handOut(batch) ?? null
-          if (batch !== undefined) engine.release(batch, State.buffered)
+          if (batch !== undefined && !stop.signal.aborted) return holdings.handOut(batch) ?? null
+          if (batch !== undefined) holdings.release(batch, State.buffered)
         }
       } catch (thrown) {
         const error = asPortalError(thrown)

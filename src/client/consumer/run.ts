@@ -49,12 +49,12 @@ export class Run {
   /** Resolves when it was stopped or the consumer ended; rejects when the stream broke. Handlers have finished by then, and acks
    * have their answers. */
   async start(): Promise<void> {
-    const { keeper } = this.#engine
+    const { keeper, settler } = this.#engine.holdings
     this.#engine.openStream(this.#workers.length)
     keeper.addRun(this)
     try {
       await Promise.all(this.#workers.map((worker) => this.#work(worker)))
-      await this.#engine.settler.flushed()
+      await settler.flushed()
     } finally {
       keeper.removeRun(this)
       this.#engine.closeStream(this, this.#workers.length)
@@ -65,7 +65,7 @@ export class Run {
   /** Takes no more messages. */
   stop(): void {
     this.#stopping = true
-    this.#engine.cancel(this)
+    this.#engine.dispenser.cancel(this)
   }
 
   forEachInHand(callback: (batch: HeldBatch, offset: number) => void): void {
@@ -88,11 +88,12 @@ export class Run {
 
   async #work(worker: Worker): Promise<void> {
     const engine = this.#engine
+    const { dispenser, holdings } = engine
     const handler = this.#handler as Handler<unknown>
     while (!this.#stopping) {
       let message: Message | undefined
       try {
-        message = engine.take() ?? (await engine.next(this))
+        message = dispenser.take() ?? (await dispenser.next(this))
       } catch (error) {
         this.#error ??= error
         this.stop()
@@ -100,8 +101,8 @@ export class Run {
       }
       if (message === undefined) return
       worker.message = message
-      worker.startedAt = engine.now()
-      engine.keeper.watching(worker.startedAt + this.#timeout)
+      worker.startedAt = holdings.now()
+      holdings.keeper.watching(worker.startedAt + this.#timeout)
       try {
         if (clientDiagnostics.handle.hasSubscribers)
           await announceHandle(message, engine.options.group, handler)
@@ -135,8 +136,8 @@ export class Run {
     const batch = Message.batchOf(message)
     const at = message.offset - batch.baseOffset
     batch.states[at] = state
-    this.#engine.settler.settleQuietly(batch.lease, message.offset, outcome, undefined, reason)
-    this.#engine.settledInHand(batch, at)
+    this.#engine.holdings.settler.settleQuietly(batch.lease, message.offset, outcome, undefined, reason)
+    this.#engine.holdings.settledInHand(batch, at)
   }
 
   #overlong(message: Message): PortalError<'TIMEOUT'> {

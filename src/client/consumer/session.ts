@@ -37,9 +37,9 @@ export class Sessions {
     if (this.#current === session) this.#current = undefined
   }
 
-  /** Sleeps until there is such a topic. Rejects with GROUP_CONFLICT, GROUP_NOT_FOUND (it was deleted), and when the consumer ends. */
+  /** Where there is no session: sleeps until there is such a topic. Rejects with GROUP_CONFLICT, GROUP_NOT_FOUND (it was deleted), and when the consumer
+   * ends. */
   join(): Promise<Session> {
-    if (this.#current !== undefined) return Promise.resolve(this.#current)
     this.#joining ??= this.#join().finally(() => {
       this.#joining = undefined
     })

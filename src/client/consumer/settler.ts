@@ -49,7 +49,7 @@ export class Settler {
   #latest: SettleGroup | undefined
   #number = 0
   readonly #requests = new TransientSet<Request>()
-  #idle: (() => void)[] = []
+  readonly #idle: (() => void)[] = []
   #toResolve: SettleGroup[] = []
   #resolveFrom = 0
   #resolveDeferred = false
@@ -138,8 +138,10 @@ export class Settler {
 
   /** Resolves when nothing is pending or under way, and everybody has been told. */
   settled(): Promise<void> {
-    if (this.#isIdle) return Promise.resolve()
-    return new Promise((resolve) => this.#idle.push(resolve))
+    return new Promise((resolve) => {
+      this.#idle.push(resolve)
+      this.#tellIdle()
+    })
   }
 
   get #isIdle(): boolean {
@@ -265,8 +267,7 @@ export class Settler {
   }
 
   #tellIdle(): void {
-    if (this.#idle.length === 0 || !this.#isIdle) return
-    for (const resolve of this.#idle.splice(0)) resolve()
+    if (this.#isIdle) for (const resolve of this.#idle.splice(0)) resolve()
   }
 }
 

@@ -1,3 +1,4 @@
+import { TransientSet } from '../../core/transient-set.js'
 import type { Outgoing } from './outgoing.js'
 
 /** Bounds what a producer holds: messages beyond `limit` bytes wait here, in order, and at most as many bytes again. */
@@ -6,8 +7,7 @@ export class WaitingRoom {
   /** Bytes admitted and not yet decided. */
   #held = 0
   #waitingBytes = 0
-  readonly #waiting: Outgoing[] = []
-  #first = 0
+  readonly #waiting = new TransientSet<Outgoing>()
 
   constructor(limit: number) {
     this.limit = limit
@@ -15,13 +15,13 @@ export class WaitingRoom {
 
   /** What happens to a message that comes now. */
   admit(outgoing: Outgoing): 'go' | 'wait' | 'refused' {
-    if (this.isEmpty && this.#fits(outgoing.bytes)) {
+    if (this.#waiting.size === 0 && this.#fits(outgoing.bytes)) {
       this.#held += outgoing.bytes
       return 'go'
     }
-    if (!this.isEmpty && this.#waitingBytes + outgoing.bytes > this.limit) return 'refused'
+    if (this.#waiting.size > 0 && this.#waitingBytes + outgoing.bytes > this.limit) return 'refused'
     this.#waitingBytes += outgoing.bytes
-    this.#waiting.push(outgoing)
+    this.#waiting.add(outgoing)
     return 'wait'
   }
 
@@ -39,27 +39,19 @@ export class WaitingRoom {
 
   /** Nothing admitted is undecided, and nothing waits. */
   get isIdle(): boolean {
-    return this.#held === 0 && this.isEmpty
-  }
-
-  get isEmpty(): boolean {
-    return this.#first === this.#waiting.length
+    return this.#held === 0 && this.#waiting.size === 0
   }
 
   get oldest(): Outgoing | undefined {
-    return this.#waiting[this.#first]
+    return this.#waiting.first
   }
 
   /** Takes the oldest out, whether or not there is room. */
   take(): Outgoing | undefined {
-    const outgoing = this.#waiting[this.#first]
+    const outgoing = this.oldest
     if (outgoing === undefined) return undefined
     this.#waitingBytes -= outgoing.bytes
-    this.#first++
-    if (this.#first > 1_024 && this.#first * 2 > this.#waiting.length) {
-      this.#waiting.splice(0, this.#first)
-      this.#first = 0
-    }
+    this.#waiting.delete(outgoing)
     return outgoing
   }
 
