@@ -34,6 +34,8 @@ export default defineConfig({
     maxWorkers: 2,
     // A test that passes the second time has found something.
     retry: 0,
+    // For what comes by itself: a busy machine takes longer than the second that is the default.
+    expect: { poll: { timeout: 20_000, interval: 20 } },
     passWithNoTests: true,
     coverage: { include: ['src/**/*.ts'] },
     projects: Object.entries(projects).map(([name, { testTimeout, ...rest }]) => ({

@@ -67,7 +67,7 @@ test('every channel tells what happened, once for each request or batch', async 
   expect(redelivered).toEqual([{ ...place, group: 'billing', messages: 1 }])
   expect(sum(settled.filter(({ outcome }) => outcome === 'acked'))).toBe(2)
   expect(settled.map(({ outcome }) => outcome)).toEqual(expect.arrayContaining(['retry', 'rejected']))
-  await vi.waitFor(() => expect(dead).toEqual([{ ...place, group: 'billing', messages: 1 }]))
+  await expect.poll(() => dead).toEqual([{ ...place, group: 'billing', messages: 1 }])
   expect(commits.find(({ entries }) => entries > 0)).toMatchObject({
     broker: broker.id,
     bytes: expect.any(Number),

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { connect, http } from '../../src/http.js'
 import { Admin, type Broker, Consumer, Producer } from '../../src/index.js'
 import { CONNECTION } from '../../src/protocol/connection.js'
@@ -39,10 +39,9 @@ async function workOn(broker: Broker): Promise<void> {
   for (const outcome of ['ack', 'ack', 'ack', 'reject', 'reject'] as const) await (await next())[outcome]()
   await next()
   const admin = new Admin(broker)
-  await vi.waitFor(async () => {
-    const { partitions } = await admin.describeGroup('orders', 'billing')
-    expect(partitions[0]).toMatchObject({ deadLettered: 2, inFlight: 1 })
-  })
+  await expect
+    .poll(async () => (await admin.describeGroup('orders', 'billing')).partitions[0])
+    .toMatchObject({ deadLettered: 2, inFlight: 1 })
 }
 
 test('/metrics is what Prometheus reads, and counts what was done', async () => {
@@ -84,9 +83,9 @@ test('a sleeping receive is a waiting one', async () => {
   await new Admin(broker).createTopic('orders')
   const waiting = consumer.receive({ timeout: 60_000 })
   const labels = { topic: 'orders', group: 'default' }
-  await vi.waitFor(async () =>
-    expect((await scrape(broker)).value('portal_mq_group_waiting_receives', labels)).toBe(1),
-  )
+  await expect
+    .poll(async () => (await scrape(broker)).value('portal_mq_group_waiting_receives', labels))
+    .toBe(1)
   await consumer.close()
   await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' })
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pino from 'pino'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { resolveSettings } from '../../src/cli/serve/settings.js'
 import { http } from '../../src/http.js'
 import { Admin, Consumer, Producer, Reader } from '../../src/index.js'
@@ -137,10 +137,9 @@ test('pino serves as the logger', async () => {
   const running = consumer.run(() => {
     throw new Error('on purpose')
   })
-  await vi.waitFor(async () => {
-    const { partitions } = await new Admin(broker).describeGroup('orders', 'default')
-    expect(partitions[0]?.deadLettered).toBe(1)
-  })
+  await expect
+    .poll(async () => (await new Admin(broker).describeGroup('orders', 'default')).partitions[0])
+    .toMatchObject({ deadLettered: 1 })
   await consumer.close()
   await running
   expect(JSON.parse(lines[0]!)).toMatchObject({

@@ -128,12 +128,11 @@ describe('serving', () => {
     socket.write(
       'POST /topics/t/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nabc',
     )
-    await vi.waitFor(async () => {
-      const text = await (await fetch(`${served.url}/metrics`)).text()
-      expect(text).toContain('portal_mq_http_requests_under_way 2')
-    })
+    await expect
+      .poll(async () => (await fetch(`${served.url}/metrics`)).text())
+      .toContain('portal_mq_http_requests_under_way 2')
     served.kill('SIGTERM')
-    await vi.waitFor(() => expect(served.log.at(-1)?.['signal']).toBe('SIGTERM'))
+    await expect.poll(() => served.log.at(-1)?.['signal']).toBe('SIGTERM')
     served.kill('SIGTERM')
     expect(await served.ended).toBe(143)
     expect(served.log.at(-1)).toMatchObject({ level: 'warn', signal: 'SIGTERM' })

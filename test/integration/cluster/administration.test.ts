@@ -6,7 +6,6 @@ import { createBroker } from '../../../src/create-broker.js'
 import { SERVICE } from '../../../src/protocol/connection.js'
 import { InProcessCluster } from './in-process.js'
 
-const SOON = { timeout: 20_000, interval: 20 }
 const FAST = { controller: { moveGrace: 500, stableFor: 200 } }
 
 async function start(names: readonly string[]) {
@@ -27,7 +26,7 @@ test('every broker tells the same of brokers, controller, partitions and replica
       .poll(async () => {
         const placement = await admin(name).describePlacement()
         return placement.every(({ log }) => log?.followers.every(({ lag }) => lag === 0))
-      }, SOON)
+      })
       .toBe(true)
     const described = await admin(name).describeCluster()
     expect(described.brokers.map(({ id }) => id)).toEqual(ids)
@@ -61,14 +60,14 @@ test('a broker that goes is away, and what it followed is under-replicated', asy
   const gone = broker('c').id
   await broker('c').close()
   await expect
-    .poll(async () => (await admin('a').describeCluster()).brokers.find(({ id }) => id === gone), SOON)
+    .poll(async () => (await admin('a').describeCluster()).brokers.find(({ id }) => id === gone))
     .toMatchObject({ alive: false, url: undefined, leaders: 0, replicas: 3 })
   await new Producer(broker('a')).send('orders', 2)
   const value = async (name: string) => {
     const families = await Promise.all(['a', 'b'].map((at) => metricsOf(broker(at))))
     return families.reduce((sum, family) => sum + (family.get(name) ?? 0), 0)
   }
-  await expect.poll(() => value('portal_mq_under_replicated_partitions'), SOON).toBe(3)
+  await expect.poll(() => value('portal_mq_under_replicated_partitions')).toBe(3)
   expect(await value('portal_mq_leader_partitions')).toBe(3)
   expect(await value('portal_mq_replicas')).toBe(6)
   expect(await value('portal_mq_cluster_controller')).toBe(1)
@@ -85,11 +84,11 @@ test('a drained broker gives up all it has, by whichever broker is asked, and ta
     (await admin('d').describeCluster()).brokers.find(({ id }) => id === broker(name).id)!
   for (const asked of ['a', 'b'])
     expect(await admin(asked).drainBroker(broker('c').id)).toHaveProperty('moves')
-  await expect.poll(() => of('c'), SOON).toMatchObject({ drained: true, replicas: 0, leaders: 0 })
-  await expect.poll(async () => (await admin('c').drainBroker(broker('c').id)).moves, SOON).toBe(0)
+  await expect.poll(() => of('c')).toMatchObject({ drained: true, replicas: 0, leaders: 0 })
+  await expect.poll(async () => (await admin('c').drainBroker(broker('c').id)).moves).toBe(0)
   await admin('d').undrainBroker(broker('c').id)
-  await expect.poll(async () => (await admin('d').rebalanceCluster()).moves, SOON).toBe(0)
-  await expect.poll(() => of('c'), SOON).toMatchObject({ drained: false })
+  await expect.poll(async () => (await admin('d').rebalanceCluster()).moves).toBe(0)
+  await expect.poll(() => of('c')).toMatchObject({ drained: false })
   expect((await of('c')).replicas).toBeGreaterThan(0)
 })
 
@@ -104,27 +103,22 @@ test('a broker that is gone for good is forgotten, once nothing is on it', async
   await expect(admin('a').forgetBroker('nobody')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   await admin('b').drainBroker(gone)
   await expect
-    .poll(
-      async () => (await admin('a').describeCluster()).brokers.find(({ id }) => id === gone)?.replicas,
-      SOON,
-    )
+    .poll(async () => (await admin('a').describeCluster()).brokers.find(({ id }) => id === gone)?.replicas)
     .toBe(0)
   await broker('c').close()
   cluster.brokers.delete('c')
   await expect
-    .poll(
-      () =>
-        admin('b')
-          .forgetBroker(gone)
-          .then(
-            () => 'forgotten',
-            ({ message }) => message,
-          ),
-      SOON,
+    .poll(() =>
+      admin('b')
+        .forgetBroker(gone)
+        .then(
+          () => 'forgotten',
+          ({ message }) => message,
+        ),
     )
     .toBe('forgotten')
   await expect
-    .poll(async () => (await admin('a').describeCluster()).brokers.map(({ id }) => id), SOON)
+    .poll(async () => (await admin('a').describeCluster()).brokers.map(({ id }) => id))
     .not.toContain(gone)
 })
 
