@@ -31,7 +31,7 @@ describe('the frames of a stream', () => {
       fc.property(answers, fc.array(fc.nat(), { maxLength: 20 }), (given, places) => {
         const frames = new FrameReader()
         const bytes = Buffer.concat(given.map(encodeAnswerFrame))
-        const found = cut(bytes, places).flatMap((piece) => frames.push(piece))
+        const found = cut(bytes, places).flatMap((piece) => [...frames.push(piece)])
         expect(plain(found)).toEqual(plain(given))
       }),
     )
@@ -55,21 +55,31 @@ describe('the frames of a stream', () => {
   it('say what the stream failed with', () => {
     const error = new PortalError('GROUP_NOT_FOUND', 'Gruppe ‘a’ ist fort.', { retriable: true })
     const frames = new FrameReader()
-    expect(frames.push(encodeAnswerFrame({ deliveries: [] }))).toEqual([{ deliveries: [] }])
-    expect(() => frames.push(encodeFailureFrame(error))).toThrow(
+    expect([...frames.push(encodeAnswerFrame({ deliveries: [] }))]).toEqual([{ deliveries: [] }])
+    expect(() => [...frames.push(encodeFailureFrame(error))]).toThrow(
       expect.objectContaining({ code: 'GROUP_NOT_FOUND', message: error.message, retriable: true }),
     )
     const damage = new PortalError('CORRUPT', 'A batch is damaged.')
-    expect(() => new FrameReader().push(encodeFailureFrame(damage))).toThrow(
+    expect(() => [...new FrameReader().push(encodeFailureFrame(damage))]).toThrow(
       expect.objectContaining({ code: 'CORRUPT' }),
     )
+  })
+
+  it('give the answers that came before a failure, in one piece with it, too', () => {
+    const error = new PortalError('GROUP_NOT_FOUND', 'It was moved.')
+    const piece = Buffer.concat([encodeAnswerFrame({ deliveries: [] }), encodeFailureFrame(error)])
+    const found: ReceiveResponse[] = []
+    expect(() => {
+      for (const answer of new FrameReader().push(piece)) found.push(answer)
+    }).toThrow(expect.objectContaining({ code: 'GROUP_NOT_FOUND' }))
+    expect(found).toEqual([{ deliveries: [] }])
   })
 
   it('that no broker has sent are a bad connection, never another fault', () => {
     const tryAll = (pieces: readonly Uint8Array[]) => {
       const frames = new FrameReader()
       try {
-        for (const piece of pieces) frames.push(piece)
+        for (const piece of pieces) Array.from(frames.push(piece))
       } catch (error) {
         if (!isPortalError(error)) throw error
         return error.code

@@ -68,25 +68,23 @@ function frame(kind: number, payload: Uint8Array): Uint8Array {
 
 /** Finds the frames in a stream of bytes, however it was cut. */
 export class FrameReader {
-  #rest: Uint8Array = new Uint8Array(0)
+  #rest: Uint8Array = new Uint8Array(0);
 
   /**
-   * The answers that are complete with this piece; throws what the other side failed with, and DISCONNECTED for what no broker has said. Unknown
-   * kinds are passed over.
+   * The answers that are complete with this piece; after them it throws what the other side failed with, and DISCONNECTED for what no broker has
+   * said. Unknown kinds are passed over.
    */
-  push(piece: Uint8Array): ReceiveResponse[] {
+  *push(piece: Uint8Array): Generator<ReceiveResponse, void, undefined> {
     let bytes = this.#rest.length === 0 ? piece : join(this.#rest, piece)
-    const answers: ReceiveResponse[] = []
     while (bytes.length >= HEAD) {
       const end = 4 + frameLength(bytes)
       if (bytes.length < end) break
       const payload = bytes.subarray(HEAD, end)
-      if (bytes[4] === ANSWER) answers.push(decoded(decodeReceiveResponse, payload))
+      if (bytes[4] === ANSWER) yield decoded(decodeReceiveResponse, payload)
       else if (bytes[4] === FAILURE) throw decoded(decodeFailure, payload)
       bytes = bytes.subarray(end)
     }
     this.#rest = bytes
-    return answers
   }
 }
 
