@@ -10,8 +10,8 @@ const FRESH = 5_000
 /** A doubt that comes so long (ms) after the last answer is about something new. */
 const SETTLED = 1_000
 
-/** For how long (ms) a doubted route is asked for again and again while it stays what it was: who is asked may hear of a change later than who doubts. */
-const DOUBTED_FOR = 2_000
+/** For how long (ms) a route that is past is asked for again and again while it stays what it was. */
+const PAST_FOR = 2_000
 
 interface Known {
   route: TopicRoute
@@ -20,8 +20,8 @@ interface Known {
   asking: boolean
   /** Asked again before anything had changed. */
   unchanged: number
-  /** Monotonic: until when it is doubted. */
-  doubtedUntil: number
+  /** Monotonic: until when another is asked for. */
+  pastUntil: number
 }
 
 /**
@@ -48,10 +48,10 @@ export class ClientRoutes implements RouteSource {
     return known.route
   }
 
-  doubt(topicId: string): void {
+  doubt(topicId: string, isPast = false): void {
     const known = this.#known.get(topicId)
     if (known === undefined) return
-    known.doubtedUntil = this.#now + DOUBTED_FOR
+    if (isPast) known.pastUntil = this.#now + PAST_FOR
     if (known.asking) return
     if (this.#now - known.heardAt > SETTLED) known.unchanged = 0
     this.#askAgain(known)
@@ -67,13 +67,13 @@ export class ClientRoutes implements RouteSource {
     const known = this.#known.get(route.topicId)
     const heardAt = this.#now
     if (known === undefined) {
-      this.#known.set(route.topicId, { route, heardAt, asking: false, unchanged: 0, doubtedUntil: heardAt })
+      this.#known.set(route.topicId, { route, heardAt, asking: false, unchanged: 0, pastUntil: heardAt })
     } else {
       known.heardAt = heardAt
       if (JSON.stringify(known.route) === JSON.stringify(route)) return
       known.route = route
       known.unchanged = 0
-      known.doubtedUntil = heardAt
+      known.pastUntil = heardAt
     }
     this.#changed(route.topicId)
   }
@@ -97,7 +97,7 @@ export class ClientRoutes implements RouteSource {
     }
     known.heardAt = this.#now
     known.asking = false
-    if (known.doubtedUntil > this.#now && !this.#closed.aborted) this.#askAgain(known)
+    if (known.pastUntil > this.#now && !this.#closed.aborted) this.#askAgain(known)
   }
 
   /** Any broker says what has become of it. */

@@ -117,8 +117,10 @@ export class ConsumerWatch {
         },
         (error: unknown) => {
           watched.hints--
-          // It may lead the rest as before: the next who asks it hears of that.
-          this.#failed(watched, error, isPortalError(error, 'NOT_LEADER') ? [] : undefined)
+          if (!isPortalError(error, 'NOT_LEADER')) return this.#failed(watched, error)
+          // It may lead the rest as before: whoever asks it next hears of that.
+          this.#leaders.departed(this.#request.topicId)
+          this.#wake()
         },
       )
     }
@@ -128,10 +130,10 @@ export class ConsumerWatch {
     else timers.setTimeout(park, delay)
   }
 
-  #failed(watched: Watched, error: unknown, partitions?: readonly number[]): void {
+  #failed(watched: Watched, error: unknown): void {
     // Its doubts keep it from being asked; when they are over it is a new one, which has compared nothing.
     if (this.#watched.get(watched.leader) === watched) this.#watched.delete(watched.leader)
-    this.#leaders.heard(watched.leader, this.#request.topicId, partitions, error)
+    this.#leaders.heard(watched.leader, this.#request.topicId, undefined, error)
     if (!isPortalError(error) || !error.retriable) {
       if (this.users > 0) this.#failure = error
     }

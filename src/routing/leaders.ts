@@ -120,7 +120,7 @@ export class Leaders {
 
   /** A leader has ended before its time what waited there: it leads something no more that it led. */
   departed(topicId: string): void {
-    this.#options.routes.doubt(topicId)
+    this.#options.routes.doubt(topicId, true)
   }
 
   /** Calls back when routes change, and when a doubt is over. Returns what forgets it. */

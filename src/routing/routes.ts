@@ -4,8 +4,11 @@ import type { BrokerAddress, TopicRoute } from '../protocol/service.js'
 export interface RouteSource {
   /** With `leaders` and `brokers`; undefined: nothing is known of this topic. Asked for every call: it must be cheap. */
   find(topicId: string): TopicRoute | undefined
-  /** A call has shown that the route is wrong, or is about to be. A source that is told of all changes has nothing to do. */
-  doubt(topicId: string): void
+  /**
+   * A call has shown that the route is wrong, or is about to be; `isPast`: it is wrong, though whoever is asked may hear of it later. A source that is told
+   * of all changes has nothing to do.
+   */
+  doubt(topicId: string, isPast?: boolean): void
   /** Calls back after the route of a topic has changed; without an id, those of all may have. Returns what forgets it. */
   onChange(listener: (topicId: string | undefined) => void): () => void
 }
