@@ -240,7 +240,7 @@ export class ReplicaSet {
           partitions.emit('error', error)
           // What is damaged is installed anew; anything else needs a person.
           if (error.code === 'CORRUPT' && !follower.contradicted)
-            void this.find(follower.topicId, follower.partition)?.startAnew()
+            void this.find(follower.topicId, follower.partition)?.startAnew(follower)
         },
         whole: (log) => void this.#distrusted.delete(log),
         isDistrusted: (log) => this.#distrusted.has(log),

@@ -109,9 +109,9 @@ export class Replica {
     await this.#stopFollowing(error)
   }
 
-  /** The follower cannot go on: it begins anew, without what it has, if another replica has it all. */
-  async startAnew(): Promise<void> {
-    if (!(await this.#noteDistrust())) return
+  /** This follower cannot go on: it begins anew, without what it has, if another replica has it all. */
+  async startAnew(follower: Follower): Promise<void> {
+    if (this.#follower !== follower || !(await this.#noteDistrust())) return
     await this.#stopFollowing(notLed(this.log))
     this.#settle()
   }
@@ -138,7 +138,6 @@ export class Replica {
       // What nobody else has and cannot be read is not committed: without it goes whoever has not everything, as when a leader dies.
       if (!(await this.#giveWay(led, true)) && !(await this.#giveWay(led, false))) return
       await this.#working
-      await this.startAnew()
     } finally {
       this.#repairing = false
     }
@@ -150,7 +149,11 @@ export class Replica {
       const generation = this.#host.generationOf(to)
       if (isSameReplica(to, this.#host.self) || generation === undefined) continue
       try {
-        this.#host.documentChanged(await this.#handOver(led, { ...to, generation }, whole))
+        const changed = await this.#handOver(led, { ...to, generation }, whole, () => {
+          // It may be given back at once; if it was, what is damaged will be read again.
+          if (this.#led === led) this.#host.distrusted(this.log, true)
+        })
+        this.#host.documentChanged(changed)
         return true
       } catch (refused) {
         if (!isPortalError(refused)) throw refused
@@ -169,8 +172,13 @@ export class Replica {
     return this.#handOver(led, to, true)
   }
 
-  /** `whole`: not before `to` has everything. */
-  async #handOver(led: Led, to: Incarnation, whole: boolean): Promise<VersionedPartition> {
+  /** `whole`: not before `to` has everything. `written`: called when another leads, before this one can again. */
+  async #handOver(
+    led: Led,
+    to: Incarnation,
+    whole: boolean,
+    written = () => {},
+  ): Promise<VersionedPartition> {
     const { partition, leading, epoch } = led
     partition.hold(true)
     try {
@@ -178,6 +186,7 @@ export class Replica {
       const changed = await leading.handOver(to)
       if (changed === undefined || changed.epoch === epoch || !isSameReplica(changed.leader, to))
         throw notLed(this.log)
+      written()
       this.assign(changed)
       return changed
     } finally {
