@@ -19,7 +19,8 @@ export const FAR_GROUPS = [
   { topic: 'plain', group: 'hasty' },
 ] as const
 
-const MACHINES = ['clients', 'office'] as const
+/** Where clients are, those among them that call by call live on what the wire says. */
+export const MACHINES = ['clients', 'office'] as const
 const STYLES: readonly Style[] = ['receive', 'iterate', 'run']
 
 /** The library's clients of a cluster: they know the addresses of some brokers, and nothing of the coordination service. */

@@ -107,7 +107,7 @@ export class ClusterWorld implements NetworkWorld {
       calls,
       doors: this.#doors,
       sessionTimeout: 6_000,
-      replicaLag: scheduler.pick([1_000, 3_000, 10_000]),
+      replicaLag: scheduler.pick([1_000, 3_000, 10_000, 30_000]),
       sees: (_: ClusterBroker, error: PortalError) => this.sees(error),
     }
     this.brokers = Array.from(
@@ -242,6 +242,8 @@ export class ClusterWorld implements NetworkWorld {
       try {
         const answer = await service[method]!(request, { signal: control.signal })
         if (method === 'produce') this.#seesResults(answer)
+        // As a balancer of load does it.
+        if (scheduler.chance(0.2)) at = scheduler.whole(0, services.length - 1)
         return answer
       } catch (error) {
         if (!isPortalError(error)) throw error

@@ -1,4 +1,5 @@
 import type { ClusterBroker } from './cluster-broker.js'
+import { MACHINES } from './cluster-clients.js'
 import type { ClusterWorld } from './cluster-world.js'
 
 /** How long a failover may take before the next trouble comes anyway (ms). */
@@ -6,24 +7,56 @@ const PATIENCE = 15_000
 
 /**
  * Leaders that die one soon after the other, each with entries that nobody else has: what logs keep of epochs that were short shows where
- * they part wrongly (KIP-101, KIP-279). Left to chance it hardly ever comes together.
+ * they part wrongly (KIP-101, KIP-279). And leaders that are deposed and asked on before they know it: what they answer shows what it rests on. Left
+ * to chance it hardly ever comes together.
  */
 export async function runFailovers(world: ClusterWorld): Promise<void> {
   const { scheduler } = world
   const pause = scheduler.pick([5_000, 20_000, 100_000])
   while (!world.healing) {
     await scheduler.sleep(scheduler.random() * pause)
-    if (!world.healing) await pursue(world)
+    const log = anyLed(world)
+    if (world.healing || log === undefined) continue
+    await (scheduler.chance(0.3) ? deposeUnawares(world, log) : pursue(world, log))
   }
 }
 
-/** The leader of one partition, then its successor, and so on. */
-async function pursue(world: ClusterWorld): Promise<void> {
-  const { scheduler, trace, audit } = world
+function anyLed({ scheduler, audit }: ClusterWorld): string | undefined {
   const { partitions } = audit.documents
   const led = [...partitions.keys()].sort().filter((log) => partitions.get(log)!.leader !== null)
-  if (led.length === 0) return
-  const log = scheduler.pick(led)
+  return led.length === 0 ? undefined : scheduler.pick(led)
+}
+
+/** Nobody reaches the leader until another leads; then clients do, and nobody else. */
+async function deposeUnawares(world: ClusterWorld, log: string): Promise<void> {
+  const { scheduler, trace, audit, wires, doorWires, brokers } = world
+  const { partitions } = audit.documents
+  const leader = leaderOf(world, log)
+  if (!leader) return
+  const { name, link } = leader
+  const { epoch } = partitions.get(log)!
+  trace.line(`${name}, which leads ${log}, is cut off`)
+  for (const other of brokers) {
+    if (other === leader) continue
+    wires.cut(name, other.name)
+    wires.cut(other.name, name)
+  }
+  for (const machine of MACHINES) doorWires.cut(machine, name)
+  link.cut(scheduler.chance(0.5))
+  await find(world, () => partitions.get(log)?.epoch !== epoch || undefined)
+  // Its successor has taken something by then that it knows nothing of.
+  await scheduler.sleep(scheduler.random() * 2_000)
+  doorWires.heal()
+  world.count('deposed unawares', 1)
+  await scheduler.sleep(scheduler.random() * 10_000)
+  wires.heal()
+  link.heal()
+}
+
+/** The leader of one partition, then its successor, and so on. */
+async function pursue(world: ClusterWorld, log: string): Promise<void> {
+  const { scheduler, trace, audit } = world
+  const { partitions } = audit.documents
   trace.line(`the leaders of ${log} are pursued`)
   for (let round = scheduler.whole(2, 4); round > 0 && !world.healing; round--) {
     const leader = await find(world, () => leaderOf(world, log))

@@ -3,6 +3,7 @@ import { ackBeforeInSyncSet } from './bugs/ack-before-in-sync-set.js'
 import { answeredBeforeCommitted } from './bugs/answered-before-committed.js'
 import { answersBeforeOwnEpoch } from './bugs/answers-before-own-epoch.js'
 import { appliedBeforeCommitted } from './bugs/applied-before-committed.js'
+import { deadLetterBeforeDying } from './bugs/dead-letter-before-dying.js'
 import { dedupeLostOnFailover } from './bugs/dedupe-lost-on-failover.js'
 import { deposedLeaderAnswers } from './bugs/deposed-leader-answers.js'
 import { epochResumed } from './bugs/epoch-resumed.js'
@@ -12,6 +13,7 @@ import { joinWithoutCatchUp } from './bugs/join-without-catch-up.js'
 import { lateWriteResult } from './bugs/late-write-result.js'
 import { leaseByWallClock } from './bugs/lease-by-wall-clock.js'
 import { leaseWithoutTimer } from './bugs/lease-without-timer.js'
+import { proposedSet } from './bugs/proposed-set.js'
 import { readsUncommitted } from './bugs/reads-uncommitted.js'
 import { shrinkBelowMin } from './bugs/shrink-below-min.js'
 import { snapshotBeforeCommit } from './bugs/snapshot-before-commit.js'
@@ -21,6 +23,7 @@ import { truncationToHighWatermark } from './bugs/truncation-to-high-watermark.j
 import { uncleanElection } from './bugs/unclean-election.js'
 import { unfencedFetch } from './bugs/unfenced-fetch.js'
 import { unfinishedInstall } from './bugs/unfinished-install.js'
+import { writtenCountsAsFsynced } from './bugs/written-counts-as-fsynced.js'
 import type { Mutant } from './mutant.js'
 
 export const mutants: readonly Mutant[] = [
@@ -29,6 +32,7 @@ export const mutants: readonly Mutant[] = [
   answeredBeforeCommitted,
   answersBeforeOwnEpoch,
   appliedBeforeCommitted,
+  deadLetterBeforeDying,
   dedupeLostOnFailover,
   deposedLeaderAnswers,
   epochResumed,
@@ -38,6 +42,7 @@ export const mutants: readonly Mutant[] = [
   lateWriteResult,
   leaseByWallClock,
   leaseWithoutTimer,
+  proposedSet,
   readsUncommitted,
   shrinkBelowMin,
   snapshotBeforeCommit,
@@ -47,6 +52,7 @@ export const mutants: readonly Mutant[] = [
   uncleanElection,
   unfencedFetch,
   unfinishedInstall,
+  writtenCountsAsFsynced,
 ]
 
 /** Throws if there is none of that name. */
