@@ -48,6 +48,11 @@ export interface BrokerOptions {
   readonly rack?: string | undefined
   /** In a cluster: milliseconds that a replica may be behind before nobody waits for it any more. From 500. @default 10,000 */
   readonly replicaLag?: number | undefined
+  /**
+   * In a cluster: bytes a second that this broker fetches at most for replicas that are behind, from all leaders together: new ones of a move, those
+   * that were away or lost their disk. Replicas in sync are not held. From 65,536. @default 33,554,432 (32 MiB)
+   */
+  readonly replicationThrottledRate?: number | undefined
   /** pino, console or alike: errors that no caller waits for go there. @default console, warnings and errors only */
   readonly logger?: Logger | undefined
   /** Time, timers and randomness; for tests. @default the machine's */
@@ -55,7 +60,8 @@ export interface BrokerOptions {
 }
 
 const DEFAULT_CACHE = 16 << 20
-const CLUSTER_OPTIONS = ['replicas', 'minInSync', 'rack', 'replicaLag'] as const
+const CLUSTER_OPTIONS = ['replicas', 'minInSync', 'rack', 'replicaLag', 'replicationThrottledRate'] as const
+const DEFAULT_THROTTLED_RATE = 32 << 20
 const OPTIONS = [
   'directory',
   'id',
@@ -172,6 +178,7 @@ function notInCluster(options: BrokerOptions): undefined {
 
 function clusterOptions(options: BrokerOptions): ClusterOptions {
   const { coordination, transport, synchronous, rack, replicas = 3, minInSync, replicaLag = 10_000 } = options
+  const { replicationThrottledRate = DEFAULT_THROTTLED_RATE } = options
   if (typeof coordination !== 'function')
     throw invalid(
       "coordination must be an adapter: import { zookeeper } from 'portal-mq/zookeeper', then zookeeper('localhost:2181').",
@@ -185,8 +192,9 @@ function clusterOptions(options: BrokerOptions): ClusterOptions {
   whole('replicas', replicas, 1, 15)
   if (minInSync !== undefined) whole('minInSync', minInSync, 1, replicas)
   whole('replicaLag', replicaLag, 500, 3_600_000)
+  whole('replicationThrottledRate', replicationThrottledRate, 1 << 16, 2 ** 40)
   if (rack !== undefined && (typeof rack !== 'string' || rack === '')) throw invalid('rack must be a name.')
-  return { rack, replicas, minInSync, replicaLag }
+  return { rack, replicas, minInSync, replicaLag, replicationThrottledRate }
 }
 
 function whole(name: string, value: unknown, least: number, most: number): void {

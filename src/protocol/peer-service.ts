@@ -74,7 +74,7 @@ export interface FetchRequest extends PeerRequest {
 }
 
 /**
- * Fetches of one follower at one leader that rest on each other (as in Kafka's KIP-227): the leader keeps the positions that it was told. A request
+ * Fetches of one follower at one leader, of those in sync or of those behind, that rest on each other (as in Kafka's KIP-227): the leader keeps the positions that it was told. A request
  * says all that has changed since the last one that was answered, so that those between may be lost, doubled, or come late.
  */
 export interface FetchSession {
@@ -90,6 +90,8 @@ export interface FetchSession {
   readonly number: number
   /** Partitions that are not asked for any more. */
   readonly forgotten: readonly PartitionName[]
+  /** The session of those that are behind: a follower has it beside the other one. Builds that had one session say nothing. */
+  readonly catchUp: boolean
 }
 
 export interface FetchPosition {
@@ -101,7 +103,7 @@ export interface FetchPosition {
   readonly next: number
   /** The epoch of its entry before `next`; -1 if it has none. */
   readonly lastEpoch: number
-  /** The high watermark that it knows: the leader answers soon if it knows a higher one. */
+  /** The high watermark that it knows, 0 if this leader has told none yet: the leader answers soon if it knows a higher one. */
   readonly highWatermark: number
   /**
    * The last round of its leader that it heard of in this epoch: so it followed when that had begun. The leader answers soon if another has.

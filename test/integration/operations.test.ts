@@ -37,6 +37,8 @@ function firstCells(heading: string): string[] {
   return [...section.slice(0, end).matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]!)
 }
 
+const NUMBERS = ['port', 'sessionTimeout', 'replicas', 'minInSync', 'replicaLag', 'replicationThrottledRate']
+
 test('the table of settings names every flag of serve, its variable and its place in the file', async () => {
   const program = await bundleProgram('src/cli/main.ts', 'operations')
   const { stdout } = await promisify(execFile)(process.execPath, [program, 'serve', '--help'])
@@ -48,8 +50,13 @@ test('the table of settings names every flag of serve, its variable and its plac
     const variable = `PORTAL_MQ${flag.slice(1).replaceAll('-', '_').toUpperCase()}`
     const name = flag.slice(2).replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
     expect(page).toContain(`| \`${flag}\` | \`${variable}\` | \`${name}\` |`)
-    const isNumber = ['port', 'sessionTimeout', 'replicas', 'minInSync', 'replicaLag'].includes(name)
-    const text = isNumber ? '7' : name === 'insecure' ? 'true' : name === 'logLevel' ? 'warn' : 'text'
+    const text = NUMBERS.includes(name)
+      ? '7'
+      : name === 'insecure'
+        ? 'true'
+        : name === 'logLevel'
+          ? 'warn'
+          : 'text'
     const value = (environment: Record<string, string>) => resolveSettings({}, environment)[name as 'host']
     expect(String(value({ [variable]: text }))).toBe(text)
   }

@@ -19,7 +19,7 @@ function request(id: number | undefined, number: number, epochs: Record<string, 
       highWatermark: 0,
       round: undefined,
     })),
-    session: id === undefined ? undefined : { id, number, forgotten: [] },
+    session: id === undefined ? undefined : { id, number, forgotten: [], catchUp: false },
   }
 }
 

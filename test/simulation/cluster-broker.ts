@@ -37,6 +37,8 @@ export interface ClusterBrokerParts {
   readonly sessionTimeout: number
   /** Milliseconds that a replica may be behind and be in sync. */
   readonly replicaLag: number
+  /** Bytes a second that those behind fetch at most. */
+  readonly throttledRate: number
   /** An error event, or why it did not open. */
   readonly sees: (broker: ClusterBroker, error: PortalError) => void
 }
@@ -197,7 +199,7 @@ export class ClusterBroker {
   }
 
   async #openBroker(life: Life): Promise<Broker> {
-    const { scheduler, ensemble, sessionTimeout, calls, doors } = this.#parts
+    const { scheduler, ensemble, sessionTimeout, replicaLag, throttledRate, calls, doors } = this.#parts
     const { storage, cutOff } = this.#disk.open(() => life.awake())
     this.#cutOff = cutOff
     const transport = clusterTransport({
@@ -217,7 +219,7 @@ export class ClusterBroker {
     return Broker.open({
       storage,
       id: this.name,
-      cluster: { rack: this.#rack, replicas: 3, replicaLag: this.#parts.replicaLag },
+      cluster: { rack: this.#rack, replicas: 3, replicaLag, replicationThrottledRate: throttledRate },
       openCoordination: () =>
         connectCoordination({ scheduler, ensemble, link: this.link, life, timeout: sessionTimeout }),
       local: localTransport(),

@@ -108,6 +108,7 @@ export class ClusterWorld implements NetworkWorld {
       doors: this.#doors,
       sessionTimeout: 6_000,
       replicaLag: scheduler.pick([1_000, 3_000, 10_000, 30_000]),
+      throttledRate: scheduler.pick([20_000, 1 << 20, 32 << 20]),
       sees: (_: ClusterBroker, error: PortalError) => this.sees(error),
     }
     this.brokers = Array.from(

@@ -71,12 +71,23 @@ describe('the settings of a cluster', () => {
     const config = file({ id: 'mq-1', rack: 'north', replicaLag: 2_000, replicas: 5 })
     const settings = resolveSettings(
       { config, zookeeper, replicas: '3', minInSync: '2' },
-      { PORTAL_MQ_SESSION_TIMEOUT: '4000', PORTAL_MQ_ZOOKEEPER_AUTH_FILE: auth },
+      {
+        PORTAL_MQ_SESSION_TIMEOUT: '4000',
+        PORTAL_MQ_ZOOKEEPER_AUTH_FILE: auth,
+        PORTAL_MQ_REPLICATION_THROTTLED_RATE: '1000000',
+      },
     )
     expect(settings).toMatchObject({ zookeeper, zookeeperAuthFile: auth, sessionTimeout: 4_000 })
     const { coordination, ...rest } = clusterPart(settings)
     expect(coordination).toBeTypeOf('function')
-    expect(rest).toEqual({ id: 'mq-1', rack: 'north', replicas: 3, minInSync: 2, replicaLag: 2_000 })
+    expect(rest).toEqual({
+      id: 'mq-1',
+      rack: 'north',
+      replicas: 3,
+      minInSync: 2,
+      replicaLag: 2_000,
+      replicationThrottledRate: 1_000_000,
+    })
   })
 
   test('give each port a directory of its own, and leave alone what a broker had before', () => {

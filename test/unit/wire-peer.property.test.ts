@@ -60,6 +60,13 @@ const outcome = fc.oneof(
   fc.record({ type: fc.constant('error' as const), error }),
 )
 
+const session = fc.record({
+  id: number,
+  number,
+  forgotten: fc.array(name, { maxLength: 5 }),
+  catchUp: fc.boolean(),
+})
+
 const bytesAsked = fc.nat(16 << 20)
 const { fetch, readSnapshot, readBatches, append } = peerMethods
 
@@ -74,9 +81,7 @@ const forms = [
           maxBytes: bytesAsked,
           now: number,
           partitions: fc.array(position, { maxLength: 9 }),
-          session: fc.option(fc.record({ id: number, number, forgotten: fc.array(name, { maxLength: 5 }) }), {
-            nil: undefined,
-          }),
+          session: fc.option(session, { nil: undefined }),
         }),
       )
       .map(([from, rest]) => ({ ...from, ...rest })),
@@ -239,6 +244,15 @@ describe('messages between brokers', () => {
     }
     expect(fetch.decodeRequest(cut(asked, 1))).toEqual(request)
     expect(fetch.decodeAnswer(cut(answer, 1))).toEqual({ results: [] })
+  })
+
+  it('of builds with one session for all are of those in sync', () => {
+    const session = { id: 5, number: 3, forgotten: [], catchUp: false }
+    const asked = fetch.encodeRequest({ ...fetchRequest, session })
+    expect(asked.at(-1)).toBe(0)
+    const before = asked.slice(0, -1)
+    before[1]!--
+    expect(fetch.decodeRequest(before).session).toEqual(session)
   })
 
   it('take some eleven bytes for a position, and are not copied again for their entries', () => {

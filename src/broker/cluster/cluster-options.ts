@@ -11,6 +11,8 @@ export interface ClusterOptions {
   readonly minInSync?: number | undefined
   /** Milliseconds that a replica may be behind before it no longer counts as in sync. */
   readonly replicaLag: number
+  /** Bytes a second that replicas which are behind fetch at most, at all leaders together. */
+  readonly replicationThrottledRate: number
   readonly controller?: Partial<ControllerSettings> | undefined
   /** What it says that it reads; for tests. @default what this build does */
   readonly versions?: Versions | undefined

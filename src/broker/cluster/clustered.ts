@@ -264,6 +264,7 @@ export class Clustered implements Standing {
       self,
       cluster: () => this.clusterId,
       lagTime: cluster.replicaLag,
+      throttledRate: cluster.replicationThrottledRate,
       partitions: host,
       hosting,
       members: () => this.#members(),

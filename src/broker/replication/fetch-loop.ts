@@ -6,6 +6,8 @@ import type { Storage } from '../../storage/storage.js'
 import type { Follower } from './follower.js'
 import { FollowerSession } from './follower-session.js'
 import { installSnapshot, trustLog } from './install.js'
+import { throttledSource } from './snapshot-source.js'
+import type { Share, Throttle } from './throttle.js'
 
 /** Milliseconds that a fetch waits for something new, at most: a follower that is silent for much longer is away. */
 const WAIT = 2_000
@@ -20,6 +22,8 @@ const NOT_YET = 20
 const LONGEST_RETRY = 1_000
 /** After so many failures in a row, about 20 seconds, a person is told: one that died is no member any more by then. */
 const STALLED = 24
+/** Snapshots that are installed at the same time: each is read into memory as a whole, and all of them share the throttle. */
+const MOST_INSTALLS = 2
 /** How soon a follower tries again that cannot read what its leader writes, or must not (ms). */
 const UNABLE = 30_000
 
@@ -34,6 +38,8 @@ export interface FetchLoopHost {
   nextSession(): number
   /** Nothing could be fetched for a while, although the other lives. */
   unreachable(error: PortalError): void
+  /** Something was. */
+  reached(): void
   /** What followers store cannot be trusted, or not read: they stop. */
   stopped(follower: Follower, error: PortalError): void
   /** A log is about to be replaced: it is not whole until `whole` says so. */
@@ -42,26 +48,48 @@ export interface FetchLoopHost {
   whole(log: string): void
 }
 
-/** All partitions that this broker follows at one other: one request at a time for all of them. */
+export interface FetchLane {
+  /** Of the fetch of those behind; undefined: it is that of those in sync, which nothing holds. */
+  readonly throttle?: Throttle | undefined
+  /** One belongs to the other fetch from now on, and this one's leader has been told so. */
+  left(follower: Follower): void
+}
+
+/** Partitions that this broker follows at one other: one request at a time for all of them. */
 export class FetchLoop {
   readonly #host: FetchLoopHost
   readonly #peer: PeerService
+  readonly #lane: FetchLane
   readonly #followers = new Set<Follower>()
   /** Those that are not asked for: their leader said no, or they are busy. Until when (monotonic ms). */
   readonly #resting = new Map<Follower, number>()
+  /**
+   * Those that go to the other fetch once the leader knows that this one does not ask for them: it must not hear from both where they stand
+   * (invariant 6).
+   */
+  readonly #leaving = new Set<Follower>()
   readonly #session: FollowerSession
   /** How often in a row. */
   readonly #refused = new Map<Follower, number>()
   readonly #end = new AbortController()
+  /** What the next answer may bring. */
+  #share: Share | undefined
+  #installs = 0
   #request: AbortController | undefined
   #gathering: Timer | undefined
   #wake: () => void = () => {}
   #running: Promise<void> | undefined
 
-  constructor(host: FetchLoopHost, peer: PeerService) {
+  constructor(host: FetchLoopHost, peer: PeerService, lane: FetchLane) {
     this.#host = host
     this.#peer = peer
-    this.#session = new FollowerSession(() => host.nextSession())
+    this.#lane = lane
+    this.#session = new FollowerSession(() => host.nextSession(), lane.throttle !== undefined)
+  }
+
+  /** It is asked for here, or was and the leader may not know yet that it is not. */
+  holds(follower: Follower): boolean {
+    return this.#followers.has(follower) || this.#session.isForgetting(follower)
   }
 
   add(follower: Follower): void {
@@ -74,6 +102,7 @@ export class FetchLoop {
 
   delete(follower: Follower): void {
     this.#followers.delete(follower)
+    this.#leaving.delete(follower)
     this.#resting.delete(follower)
     this.#session.exclude(follower)
     this.#refused.delete(follower)
@@ -91,13 +120,15 @@ export class FetchLoop {
     let failures = 0
     while (!this.#end.signal.aborted) {
       const rested = this.#awaken()
-      if (this.#session.isEmpty) {
-        await this.#sleep(rested)
+      const held = this.#held(rested)
+      if (held > 0) {
+        await this.#sleep(held)
         continue
       }
       try {
         if (!(await this.#fetch(rested))) await this.#sleep(RETRY)
         failures = 0
+        this.#host.reached()
       } catch (error) {
         if (!isPortalError(error)) throw error
         if (error.code === 'ABORTED') continue
@@ -120,6 +151,29 @@ export class FetchLoop {
       }
     }
     return soonest
+  }
+
+  /** How long there is nothing to ask for, or it must wait (ms). Whoever leaves waits for nobody. */
+  #held(rested: number): number {
+    const { throttle } = this.#lane
+    if (this.#leaving.size > 0) return 0
+    if (this.#session.isEmpty) return rested
+    if (!throttle) return 0
+    this.#share ??= throttle.reserve(MAX_BYTES)
+    return throttle.delay(this.#share)
+  }
+
+  /** Bytes to ask for: none that are not paid for, by one that only says who leaves. */
+  #maxBytes(): number {
+    const { throttle } = this.#lane
+    if (!throttle) return MAX_BYTES
+    return this.#share && throttle.delay(this.#share) === 0 ? this.#share.bytes : 0
+  }
+
+  #settle(results: readonly FetchResult[]): void {
+    if (!this.#share) return
+    this.#lane.throttle?.settle(this.#share, payloadsOf(results))
+    this.#share = undefined
   }
 
   /** Asks for it from now on; for one that is busy, once it knows where it stands. */
@@ -148,14 +202,16 @@ export class FetchLoop {
         {
           cluster: this.#host.cluster(),
           from: this.#host.self(),
-          wait: Math.min(WAIT, lagTime / 4, Math.max(NOT_YET, rested)),
-          maxBytes: MAX_BYTES,
+          wait: this.#leaving.size > 0 ? 0 : Math.min(WAIT, lagTime / 4, Math.max(NOT_YET, rested)),
+          maxBytes: this.#maxBytes(),
           now: Math.floor(runtime.clock.now()),
           ...asked,
         },
         { signal: this.#request.signal },
       )
       const isKnown = this.#session.answered(session)
+      if (results.length > 0) this.#settle(results)
+      this.#handOver()
       // Those that come while the answer is taken in are named by the next request.
       this.#request = undefined
       await Promise.all(
@@ -181,9 +237,10 @@ export class FetchLoop {
     }
     this.#refused.delete(follower)
     try {
-      if (result.type === 'behind' && follower.isAt(asked)) void this.#install(follower)
+      if (result.type === 'behind' && follower.isAt(asked)) this.#takeSnapshot(follower)
       else if (result.type !== 'behind') await this.#takeEntries(follower, asked, result)
       this.#session.moved(follower)
+      if (this.#isMisplaced(follower, result)) this.#leave(follower)
     } catch (error) {
       if (follower.closed) return
       if (!isPortalError(error)) throw error
@@ -209,16 +266,48 @@ export class FetchLoop {
     this.#host.whole(log)
   }
 
+  /**
+   * Those in sync have all that is committed. Whoever has not is not of them: nothing waits for what it fetches, and that it does shall hold up
+   * nobody.
+   */
+  #isMisplaced(follower: Follower, result: FetchResult): boolean {
+    if (result.type !== 'entries' || result.highWatermark === 0) return false
+    const isBehind = follower.next < result.highWatermark
+    return isBehind !== (this.#lane.throttle !== undefined)
+  }
+
+  #leave(follower: Follower): void {
+    if (!this.#followers.has(follower)) return
+    this.#session.exclude(follower)
+    this.#leaving.add(follower)
+  }
+
+  #handOver(): void {
+    for (const follower of this.#leaving) {
+      if (this.#session.isForgetting(follower)) continue
+      this.delete(follower)
+      this.#lane.left(follower)
+    }
+  }
+
+  #takeSnapshot(follower: Follower): void {
+    const { throttle } = this.#lane
+    if (!throttle) this.#leave(follower)
+    else if (this.#installs < MOST_INSTALLS) void this.#install(follower, throttle)
+    else this.#rest(follower, LONGEST_RETRY)
+  }
+
   /** Beside the others: it may take long. */
-  async #install(follower: Follower): Promise<void> {
+  async #install(follower: Follower, throttle: Throttle): Promise<void> {
     const { storage, runtime } = this.#host
     const { topicId, partition, epoch, log } = follower
     this.#rest(follower, 0)
+    this.#installs++
     try {
       const request = { cluster: this.#host.cluster(), from: this.#host.self(), topicId, partition, epoch }
       await follower.reinstall(({ cleared, signal }) =>
         installSnapshot({ storage, runtime }, log, {
-          peer: this.#peer,
+          peer: throttledSource(this.#peer, throttle, runtime.timers),
           request,
           signal: AbortSignal.any([signal, this.#end.signal]),
           cleared: () => {
@@ -234,6 +323,7 @@ export class FetchLoop {
       if (error.code === 'STORAGE_FAILED') this.#host.stopped(follower, error)
       else this.#rest(follower, LONGEST_RETRY)
     } finally {
+      this.#installs--
       this.#wake()
     }
   }
@@ -246,4 +336,9 @@ export class FetchLoop {
       return () => {}
     })
   }
+}
+
+function* payloadsOf(results: readonly FetchResult[]): Generator<Uint8Array> {
+  for (const result of results)
+    if (result.type === 'entries') for (const { payload } of result.entries) yield payload
 }

@@ -1,3 +1,4 @@
+import type { ReplicaName } from '../../coordination/documents.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
 import type {
   BatchesRequest,
@@ -42,9 +43,9 @@ export interface FetchServerHost extends DamageHost {
 export class FetchServer {
   readonly #host: FetchServerHost
   readonly #snapshots = new Map<string, { readonly snapshot: StoredSnapshot; until: number }>()
-  /** By follower: each has one. */
+  /** By follower: each has one of those in sync, and one of those behind. */
   readonly #sessions = new Map<string, LeaderSession>()
-  /** By follower: which one began last, though it may be forgotten. */
+  /** Of each of the two, which one began last, though it may be forgotten. */
   readonly #newest = new Map<string, Pick<LeaderSession, 'id' | 'generation'>>()
 
   constructor(host: FetchServerHost) {
@@ -93,29 +94,29 @@ export class FetchServer {
   }
 
   /** The session of a request, made if it is to be; undefined: it is not known here, or another began after it. */
-  #sessionOf({ from }: FetchRequest, { id, number }: FetchSession): LeaderSession | undefined {
-    const follower = `${from.broker}/${from.storage}`
-    const known = this.#sessions.get(follower)
+  #sessionOf({ from }: FetchRequest, { id, number, catchUp }: FetchSession): LeaderSession | undefined {
+    const key = keyOf(from, catchUp)
+    const known = this.#sessions.get(key)
     if (known?.id === id && known.generation === from.generation) return known
     if (number > 0) return undefined
     const { generation } = from
-    const newest = this.#newest.get(follower)
+    const newest = this.#newest.get(key)
     // It comes late: the log of which it speaks may have begun anew since.
     if (newest && (generation - newest.generation || id - newest.id) <= 0) return undefined
-    this.#newest.set(follower, { id, generation })
+    this.#newest.set(key, { id, generation })
     known?.close()
     this.#forgetSilent()
     const session = new LeaderSession(this.#host.find, id, generation)
-    this.#sessions.set(follower, session)
+    this.#sessions.set(key, session)
     return session
   }
 
   #forgetSilent(): void {
     const silent = this.#host.runtime.clock.monotonic() - SESSION_KEPT
-    for (const [follower, session] of this.#sessions) {
+    for (const [key, session] of this.#sessions) {
       if (session.askedAt > silent) continue
       session.close()
-      this.#sessions.delete(follower)
+      this.#sessions.delete(key)
     }
   }
 
@@ -204,6 +205,10 @@ export class FetchServer {
     this.#snapshots.set(`${log} ${snapshot.header.index}`, { snapshot, until: now + SNAPSHOT_KEPT })
     return snapshot
   }
+}
+
+function keyOf({ broker, storage }: ReplicaName, catchUp: boolean): string {
+  return `${broker}/${storage}${catchUp ? ' catches up' : ''}`
 }
 
 /** Anything but the mere word that more is committed. */

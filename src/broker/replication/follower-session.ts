@@ -20,6 +20,7 @@ class Changes {
  */
 export class FollowerSession {
   readonly #nextId: () => number
+  readonly #catchUp: boolean
   readonly #asking = new Map<string, Asking>()
   #id = 0
   #number = 0
@@ -30,9 +31,10 @@ export class FollowerSession {
   /** Of requests that were not answered: they may have come, or not, and are said once more. */
   #unanswered = new Changes()
 
-  /** `nextId`: of the sessions that this broker begins each has a higher id than all before. */
-  constructor(nextId: () => number) {
+  /** `nextId`: of the sessions that this broker begins each has a higher id than all before. `catchUp`: it is that of those behind. */
+  constructor(nextId: () => number, catchUp: boolean) {
     this.#nextId = nextId
+    this.#catchUp = catchUp
   }
 
   /** Nothing is asked for. */
@@ -56,6 +58,12 @@ export class FollowerSession {
     this.#changes.forgotten.set(name, { topicId: follower.topicId, partition: follower.partition })
   }
 
+  /** It is not asked for any more, and the leader may not know that yet. */
+  isForgetting(partition: PartitionName): boolean {
+    const name = nameOf(partition)
+    return this.#changes.forgotten.has(name) || this.#unanswered.forgotten.has(name)
+  }
+
   /** Its position is another one than was said. */
   moved(follower: Follower): void {
     if (this.#asking.get(nameOf(follower))?.follower === follower) this.#changes.moved.add(follower)
@@ -71,25 +79,30 @@ export class FollowerSession {
   request(): { readonly partitions: FetchPosition[]; readonly session: FetchSession } {
     if (!this.#isKept) return this.#begin()
     const { moved, forgotten } = this.#gather()
-    const session = { id: this.#id, number: ++this.#number, forgotten: [...forgotten.values()] }
-    return { partitions: this.#positions(moved), session }
+    return { partitions: this.#positions(moved), session: this.#next([...forgotten.values()]) }
   }
 
   /** The leader has answered, and said which session it keeps. Returns whether it knew the one that it was asked in. */
   answered(kept: number | undefined): boolean {
     const wasKept = this.#isKept
     this.#isKept = kept === this.#id
-    this.#unanswered = new Changes()
-    return this.#isKept || !wasKept
+    const isKnown = this.#isKept || !wasKept
+    // What was said in one that is not known may come late still: what is forgotten is so once another has begun without it.
+    if (isKnown) this.#unanswered = new Changes()
+    return isKnown
   }
 
   #begin() {
     this.#id = this.#nextId()
-    this.#number = 0
-    this.#changes = new Changes()
-    this.#unanswered = new Changes()
+    this.#number = -1
+    // It says nothing of those that are forgotten, but they are so only once it is answered.
+    this.#gather()
     const all = [...this.#asking.values()].map(({ follower }) => follower)
-    return { partitions: this.#positions(all), session: { id: this.#id, number: 0, forgotten: [] } }
+    return { partitions: this.#positions(all), session: this.#next([]) }
+  }
+
+  #next(forgotten: readonly PartitionName[]): FetchSession {
+    return { id: this.#id, number: ++this.#number, forgotten, catchUp: this.#catchUp }
   }
 
   /** What changed since the last request that was answered: each thing as it is now. */

@@ -45,6 +45,8 @@ export class Follower implements CommitSource {
   /** The last round of its leader that it heard of. */
   #round = 0
   #documentVersion = 0
+  /** Its leader has said what is committed. */
+  #isTold = false
   /** Entries that are not applied yet, as far as they are in memory: the last ones of the log. */
   #tail: StoredEntry[] = []
   #work: Work[] = []
@@ -128,6 +130,7 @@ export class Follower implements CommitSource {
     this.leader = leader
     this.epoch = epoch
     this.#round = 0
+    this.#isTold = false
   }
 
   position(): FetchPosition {
@@ -137,7 +140,8 @@ export class Follower implements CommitSource {
       epoch: this.epoch,
       next: this.#next,
       lastEpoch: lastEpoch(this.#epochs),
-      highWatermark: this.#highWatermark,
+      // Whoever is not told is answered soon, and knows then whether it is behind.
+      highWatermark: this.#isTold ? this.#highWatermark : 0,
       round: this.#round,
       documentVersion: this.#documentVersion,
     }
@@ -190,6 +194,7 @@ export class Follower implements CommitSource {
     else if (result.type === 'entries') {
       this.#round = result.round
       this.named(result.documentVersion)
+      this.#isTold ||= result.highWatermark > 0
       if (result.entries.length > 0) await this.#append(result.entries)
       await this.#commit(result.highWatermark)
     }

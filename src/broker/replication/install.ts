@@ -1,10 +1,11 @@
 import type { StoredEntry } from '../../core/entry.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
 import { decodeSnapshot } from '../../core/snapshot.js'
-import type { PeerService, SnapshotRequest, SnapshotSlice } from '../../protocol/peer-service.js'
+import type { SnapshotRequest, SnapshotSlice } from '../../protocol/peer-service.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import type { Storage, Write } from '../../storage/storage.js'
 import type { Recovered } from '../recovery.js'
+import type { SnapshotSource } from './snapshot-source.js'
 
 /** Bytes of one request. */
 const SLICE_BYTES = 1 << 20
@@ -19,7 +20,7 @@ export interface InstallHost {
 }
 
 export interface InstallSource {
-  readonly peer: PeerService
+  readonly peer: SnapshotSource
   /** All that names the log and who asks. */
   readonly request: Omit<SnapshotRequest, 'index' | 'fromPage' | 'maxBytes'>
   readonly signal: AbortSignal

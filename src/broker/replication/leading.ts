@@ -194,7 +194,9 @@ export class Leading implements Commitment {
   ): Promise<Fetched | undefined> {
     if (this.#closed) return { type: 'error', error: this.#closed }
     const replica = this.#inSync.others().find((other) => isSameReplica(other, from))
-    if (!replica || !this.#host.isCurrent(from)) {
+    const progress = replica && this.#followers.find(replica)
+    // Of two fetches that one of an earlier life may come late (invariant 2).
+    if (!progress || from.generation < progress.generation || !this.#host.isCurrent(from)) {
       return {
         type: 'error',
         error: new PortalError(
@@ -205,7 +207,6 @@ export class Leading implements Commitment {
     }
     const divergence = this.#served.divergence(position)
     if (divergence) return divergence
-    const progress = this.#followers.find(replica)!
     const { documentVersion } = progress
     // Only here: before its log is known to be the same, a follower's position means nothing (invariant 6). Nor does it while whoever says it does not
     // know of the document that made it a replica: it has been taken away since, or has yet to hear so, and will remove what it has (invariant 8).

@@ -1,17 +1,18 @@
 import type { MemberDocument, ReplicaName } from '../../coordination/documents.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
 import { PortalError } from '../../core/errors.js'
-import { isSameReplica } from '../../core/placement/placed-partition.js'
+import { includesReplica, isSameReplica } from '../../core/placement/placed-partition.js'
 import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
 import { logName } from '../hosting.js'
 import type { Topic } from '../topic.js'
 import { Barrier } from './barrier.js'
-import { FetchLoop } from './fetch-loop.js'
 import { FetchServer } from './fetch-server.js'
 import type { Follower } from './follower.js'
 import { forgetLog, unfinishedInstalls } from './install.js'
+import { LeaderLine } from './leader-line.js'
 import type { ServedPartition } from './leader-session.js'
 import { notLed, Replica, type ReplicaHost } from './replica.js'
+import { Throttle } from './throttle.js'
 
 export interface ReplicaSetHost
   extends Omit<
@@ -28,15 +29,17 @@ export interface ReplicaSetHost
     | 'barrier'
   > {
   cluster(): string
+  /** Bytes a second that replicas which are behind fetch at most, at whomever. */
+  readonly throttledRate: number
   /** Who lives, by broker id. */
   members(): ReadonlyMap<string, MemberDocument>
   connectPeer(url: string): PeerService
 }
 
-interface Line {
-  /** Where it leads: a leader that came back is another. */
+interface Followed {
+  /** Where its line leads: a leader that came back is another. */
   readonly to: string
-  readonly loop: FetchLoop
+  readonly line: LeaderLine
 }
 
 /** All replicas that this broker has: what they are, whom they follow, and what it serves to others. */
@@ -46,7 +49,9 @@ export class ReplicaSet {
   readonly #replicaHost: ReplicaHost
   readonly #replicas = new Map<string, Replica>()
   readonly #following = new Map<Follower, ReplicaName>()
-  readonly #lines = new Map<string, Line>()
+  /** By leader. */
+  readonly #lines = new Map<string, Followed>()
+  readonly #throttle: Throttle
   readonly #distrusted: Set<string>
   /** Those that are being removed, and what came for them since. */
   readonly #leaving = new Set<Replica>()
@@ -59,6 +64,7 @@ export class ReplicaSet {
     this.#distrusted = distrusted
     // By chance, below 2^47: leaders may know sessions of another process with this name.
     this.#lastSession = Math.floor(host.runtime.random.float() * 2 ** 47)
+    this.#throttle = new Throttle(host.runtime.clock, host.throttledRate)
     this.server = new FetchServer({
       runtime: host.runtime,
       storage: host.storage,
@@ -87,7 +93,7 @@ export class ReplicaSet {
       },
       stopFollowing: (follower: Follower) => {
         this.#following.delete(follower)
-        for (const { loop } of this.#lines.values()) loop.delete(follower)
+        for (const { line } of this.#lines.values()) line.delete(follower)
       },
       isDistrusted: (log: string) => this.#distrusted.has(log),
       distrusted: (log: string, distrusted: boolean) => {
@@ -144,10 +150,10 @@ export class ReplicaSet {
 
   /** Members came, went or changed: lines lead to those that are there now. */
   membersChanged(): void {
-    for (const [broker, line] of this.#lines) {
-      if (line.to === this.#addressOf(broker)) continue
+    for (const [broker, { to, line }] of this.#lines) {
+      if (to === this.#addressOf(broker)) continue
       this.#lines.delete(broker)
-      void line.loop.stop()
+      void line.stop()
     }
     for (const [follower, leader] of this.#following) this.#connect(follower, leader)
   }
@@ -160,7 +166,7 @@ export class ReplicaSet {
   /** Takes no documents any more and follows nobody; what it leads it leads on. */
   async stopFollowing(error: PortalError): Promise<void> {
     this.#stopped ??= error
-    await Promise.all([...this.#lines.values()].map(({ loop }) => loop.stop()))
+    await Promise.all([...this.#lines.values()].map(({ line }) => line.stop()))
     const followers = [...this.#replicas.values()].filter(({ led }) => led === undefined)
     await Promise.all(followers.map((replica) => replica.end(error)))
   }
@@ -168,7 +174,7 @@ export class ReplicaSet {
   async stop(error: PortalError): Promise<void> {
     this.#stopped ??= error
     await Promise.all([...this.#replicas.values()].map((replica) => replica.end(error)))
-    await Promise.all([...this.#lines.values()].map(({ loop }) => loop.stop()))
+    await Promise.all([...this.#lines.values()].map(({ line }) => line.stop()))
   }
 
   #find(topicId: string, partition: number): ServedPartition | undefined {
@@ -208,18 +214,19 @@ export class ReplicaSet {
     const to = this.#addressOf(leader.broker)
     const member = this.#host.members().get(leader.broker)
     if (to === undefined || member === undefined || this.#stopped) return
-    let line = this.#lines.get(leader.broker)
-    if (line?.to !== to) {
-      void line?.loop.stop()
-      line = { to, loop: this.#newLoop(member) }
-      this.#lines.set(leader.broker, line)
+    let followed = this.#lines.get(leader.broker)
+    if (followed?.to !== to) {
+      void followed?.line.stop()
+      followed = { to, line: this.#newLine(member) }
+      this.#lines.set(leader.broker, followed)
     }
-    line.loop.add(follower)
+    const { inSync } = this.#replicas.get(follower.log)!.document
+    followed.line.add(follower, includesReplica(inSync, this.#host.self))
   }
 
-  #newLoop(member: MemberDocument): FetchLoop {
+  #newLine(member: MemberDocument): LeaderLine {
     const { runtime, storage, partitions } = this.#host
-    return new FetchLoop(
+    return new LeaderLine(
       {
         runtime,
         storage,
@@ -247,6 +254,7 @@ export class ReplicaSet {
         installing: (log) => void this.#distrusted.add(log),
       },
       this.#host.connectPeer(member.url),
+      this.#throttle,
     )
   }
 }

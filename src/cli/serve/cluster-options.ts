@@ -6,7 +6,7 @@ import { readLines } from './token-file.js'
 /** What makes a broker one of a cluster. */
 export type ClusterPart = Pick<
   BrokerOptions,
-  'coordination' | 'id' | 'replicas' | 'minInSync' | 'rack' | 'replicaLag'
+  'coordination' | 'id' | 'replicas' | 'minInSync' | 'rack' | 'replicaLag' | 'replicationThrottledRate'
 >
 
 const ONLY_IN_CLUSTERS = [
@@ -17,16 +17,18 @@ const ONLY_IN_CLUSTERS = [
   'replicas',
   'minInSync',
   'replicaLag',
+  'replicationThrottledRate',
 ] as const
 
 /** Nothing without --zookeeper: the broker is alone. Reads the file of ZooKeeper's user. Throws INVALID_ARGUMENT. */
 export function clusterPart(settings: ServeSettings): ClusterPart {
-  const { zookeeper: servers, sessionTimeout, id, rack, replicas, minInSync, replicaLag } = settings
+  const { zookeeper: servers, sessionTimeout, id, rack, replicas, minInSync } = settings
+  const { replicaLag, replicationThrottledRate } = settings
   if (servers === undefined) return notInCluster(settings)
   const digest = settings.zookeeperAuthFile === undefined ? undefined : readAuth(settings.zookeeperAuthFile)
   const auth = digest === undefined ? undefined : { digest }
   const coordination = zookeeper(servers, { sessionTimeout, auth })
-  return { coordination, id, rack, replicas, minInSync, replicaLag }
+  return { coordination, id, rack, replicas, minInSync, replicaLag, replicationThrottledRate }
 }
 
 function notInCluster(settings: ServeSettings): ClusterPart {

@@ -31,6 +31,10 @@ export function serveCommand(exit: (code: number) => void): Command {
       '--replica-lag <milliseconds>',
       'a replica that is so late is waited for no more (default: 10000)',
     )
+    .option(
+      '--replication-throttled-rate <bytes>',
+      'a second: what it fetches at most for replicas that are behind (default: 33554432)',
+    )
     .option('--token-file <file>', 'who may come in: on each line a token, or a token and its principal')
     .option(
       '--cluster-secret-file <file>',

@@ -27,6 +27,8 @@ export interface ServeSettings {
   readonly minInSync: number | undefined
   /** Milliseconds. */
   readonly replicaLag: number | undefined
+  /** Bytes a second. */
+  readonly replicationThrottledRate: number | undefined
   /** By the file only: what createBroker and http are given as it is, and check. */
   readonly broker: Readonly<Record<string, unknown>>
   readonly rules: unknown
@@ -107,6 +109,7 @@ const SETTINGS = {
   replicas: count('PORTAL_MQ_REPLICAS'),
   minInSync: count('PORTAL_MQ_MIN_IN_SYNC'),
   replicaLag: count('PORTAL_MQ_REPLICA_LAG'),
+  replicationThrottledRate: count('PORTAL_MQ_REPLICATION_THROTTLED_RATE'),
 } satisfies Record<string, Setting<unknown>>
 
 type Name = keyof typeof SETTINGS
@@ -150,6 +153,7 @@ export function resolveSettings(flags: Flags, environment: Environment): ServeSe
     replicas: get('replicas'),
     minInSync: get('minInSync'),
     replicaLag: get('replicaLag'),
+    replicationThrottledRate: get('replicationThrottledRate'),
     tokenFile: get('tokenFile'),
     clusterSecretFile: get('clusterSecretFile'),
     tlsCert: get('tlsCert'),

@@ -68,13 +68,17 @@ function writeSession(writer: ByteWriter, session: FetchSession | undefined): vo
     () => 0,
     () => {},
   )
+  writer.u8(Number(session.catchUp))
 }
 
 /** Builds before sessions end their messages here. */
 function readSession(bytes: Uint8Array, head: ByteReader): FetchSession | undefined {
   const id = head.remaining > 0 ? readOptional(head) : undefined
   if (id === undefined) return undefined
-  return { id, number: head.varint(), forgotten: readPartitions(bytes, head, (_, name) => name) }
+  const number = head.varint()
+  const forgotten = readPartitions(bytes, head, (_, name) => name)
+  // Builds with one session for all end their messages here.
+  return { id, number, forgotten, catchUp: head.remaining > 0 && head.u8() === 1 }
 }
 
 export function decodeFetchRequest(message: Uint8Array): FetchRequest {

@@ -127,7 +127,12 @@ export const peerSamples: readonly PeerSample[] = [
     what: 'in a session',
     request: {
       ...fetchRequest,
-      session: { id: 2 ** 47, number: 12, forgotten: [name, { topicId: 'another', partition: 8 }] },
+      session: {
+        id: 2 ** 47,
+        number: 12,
+        forgotten: [name, { topicId: 'another', partition: 8 }],
+        catchUp: true,
+      },
     },
     answer: { results: [], session: 2 ** 47 },
   },

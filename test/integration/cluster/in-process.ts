@@ -63,7 +63,13 @@ export class InProcessCluster {
         return this.tooBusy.delete(name) ? this.#lostAtFirst(store) : store
       },
       openOwnCoordination,
-      cluster: { replicas: 3, replicaLag: 1_000, ...this.#options, ...options },
+      cluster: {
+        replicas: 3,
+        replicaLag: 1_000,
+        replicationThrottledRate: 32 << 20,
+        ...this.#options,
+        ...options,
+      },
       remote: this.#transportOf(name),
     })
     broker.on('error', (error) => this.errors.push(error))

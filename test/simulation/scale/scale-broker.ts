@@ -71,7 +71,7 @@ export class ScaleBroker {
     const broker = await Broker.open({
       storage,
       id: this.name,
-      cluster: { rack: this.#rack, replicas: 3, replicaLag },
+      cluster: { rack: this.#rack, replicas: 3, replicaLag, replicationThrottledRate: 32 << 20 },
       openCoordination: async () => {
         const link = new CoordinationLink(this.name)
         const session = { scheduler, ensemble, link, life, timeout: sessionTimeout }

@@ -17,8 +17,12 @@ export class FetchLine {
   readonly requests: FetchRequest[] = []
   /** Bytes of requests and answers. */
   bytes = 0
+  /** How fast answers cross, each for itself (bytes a second). */
+  speed = Number.POSITIVE_INFINITY
   /** One of the ends is a build before sessions: they are not said, or not read. */
   isOld = false
+  /** The leader is a build that knows of one session for each follower: it does not read what is said of another. */
+  hasOneSession = false
   readonly #runtime: VirtualRuntime
 
   constructor(runtime: VirtualRuntime, server: FetchServer) {
@@ -51,11 +55,14 @@ export class FetchLine {
 
   async #serve(sent: Uint8Array, delay: number): Promise<FetchResponse> {
     await this.#wait(delay)
-    const request = decodeRequest(sent)
+    const said = decodeRequest(sent)
+    const session = said.session && { ...said.session, catchUp: said.session.catchUp && !this.hasOneSession }
+    const request = { ...said, session }
     this.requests.push(request)
     const answer = encodeAnswer(await this.server.fetch(request))
     this.bytes += sent.length + answer.length
     await this.#wait(2)
+    await pause(this.#runtime.timers, (answer.length / this.speed) * 1_000)
     return decodeAnswer(answer)
   }
 

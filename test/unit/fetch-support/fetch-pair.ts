@@ -1,12 +1,14 @@
 import { Committer } from '../../../src/broker/committer.js'
-import { FetchLoop } from '../../../src/broker/replication/fetch-loop.js'
 import { FetchServer } from '../../../src/broker/replication/fetch-server.js'
 import { Follower } from '../../../src/broker/replication/follower.js'
+import { LeaderLine } from '../../../src/broker/replication/leader-line.js'
 import { Leading, type LeadingHost } from '../../../src/broker/replication/leading.js'
+import { Throttle } from '../../../src/broker/replication/throttle.js'
 import type { VersionedPartition } from '../../../src/coordination/partition-version.js'
 import type { StoredEntry } from '../../../src/core/entry.js'
 import { encodeBody } from '../../../src/core/entry-codec.js'
 import { PortalError } from '../../../src/core/errors.js'
+import type { Incarnation } from '../../../src/protocol/peer-service.js'
 import { virtualRuntime } from '../../../src/runtime/virtual.js'
 import { memoryStorage } from '../../../src/storage/memory.js'
 import { FetchLine } from './fetch-line.js'
@@ -15,6 +17,14 @@ const LEADER = { broker: 'a', storage: 'sa' }
 const FOLLOWER = { broker: 'b', storage: 'sb' }
 export const LAG = 10_000
 
+export interface FetchPairOptions {
+  readonly seed?: number | undefined
+  /** Bytes a second that the follower fetches of what it is behind with. */
+  readonly throttledRate?: number | undefined
+  /** Of two. @default 2 */
+  readonly minInSync?: number | undefined
+}
+
 /** A leader and a follower of some partitions, on disks in memory, with a line between them. Time is virtual. */
 export class FetchPair {
   readonly runtime: ReturnType<typeof virtualRuntime>
@@ -22,12 +32,12 @@ export class FetchPair {
   readonly partitions: PairedPartition[]
   /** The follower's life. */
   generation = 1
-  readonly #loop: FetchLoop
+  readonly #followed: LeaderLine
   readonly #leaderStorage
   readonly #followerStorage
   #lastSession: number
 
-  constructor(count: number, seed = 1) {
+  constructor(count: number, { seed = 1, throttledRate = 32 << 20, minInSync = 2 }: FetchPairOptions = {}) {
     this.runtime = virtualRuntime({ seed })
     const { runtime } = this
     this.#lastSession = Math.floor(runtime.random.float() * 2 ** 47)
@@ -46,6 +56,7 @@ export class FetchPair {
         new PairedPartition(partition, {
           runtime,
           storage: this.#leaderStorage,
+          minInSync,
           open: () =>
             Follower.open(
               { runtime, storage: this.#followerStorage, committer },
@@ -53,13 +64,13 @@ export class FetchPair {
             ),
         }),
     )
-    this.#loop = new FetchLoop(
+    this.#followed = new LeaderLine(
       {
         runtime,
         storage: this.#followerStorage,
         lagTime: LAG,
         cluster: () => 'c',
-        self: () => ({ ...FOLLOWER, generation: this.generation }),
+        self: () => this.incarnation,
         nextSession: () => ++this.#lastSession,
         unreachable: () => {},
         stopped: (_, error) => {
@@ -70,7 +81,13 @@ export class FetchPair {
         whole: () => {},
       },
       this.line.peer,
+      new Throttle(runtime.clock, throttledRate),
     )
+  }
+
+  /** The follower's. */
+  get incarnation(): Incarnation {
+    return { ...FOLLOWER, generation: this.generation }
   }
 
   async open(): Promise<this> {
@@ -81,18 +98,25 @@ export class FetchPair {
     return this
   }
 
-  follow({ follower, epoch }: PairedPartition): void {
+  /** `takenAs`: whether it is in sync, as far as the follower knows. */
+  follow({ follower, epoch, isInSync }: PairedPartition, takenAs = isInSync): void {
     follower.follow(LEADER, epoch)
-    this.#loop.add(follower)
+    this.#followed.add(follower, takenAs)
   }
 
   leave({ follower }: PairedPartition): void {
-    this.#loop.delete(follower)
+    this.#followed.delete(follower)
   }
 
   /** The leader's process is another one: it knows nothing of what was asked before. */
   restartLeader(): void {
     this.line.server = this.#server()
+  }
+
+  /** The follower leaves it, and is not in sync any more once the lag time is over. */
+  async dismiss(partition: PairedPartition): Promise<void> {
+    this.leave(partition)
+    await this.runtime.runUntil(() => !partition.isInSync, 2 * LAG)
   }
 
   /** Until the follower has everything, and knows that it is committed. */
@@ -102,7 +126,7 @@ export class FetchPair {
 
   async close(): Promise<void> {
     for (const { leading } of this.partitions) leading.close(new PortalError('CLOSED', 'The test is over.'))
-    await this.runtime.runUntil(this.#loop.stop())
+    await this.runtime.runUntil(this.#followed.stop())
   }
 
   #server(): FetchServer {
@@ -119,6 +143,7 @@ export class FetchPair {
 interface PairedHost {
   readonly runtime: FetchPair['runtime']
   readonly storage: LeadingHost['storage']
+  readonly minInSync: number
   open(): Promise<Follower>
 }
 
@@ -156,6 +181,15 @@ export class PairedPartition {
     return next === this.#next && highWatermark === this.#next && this.leading.committedIndex === this.#next
   }
 
+  get isCommitted(): boolean {
+    return this.leading.committedIndex === this.#next
+  }
+
+  /** By the document. */
+  get isInSync(): boolean {
+    return this.#document.inSync.length === 2
+  }
+
   /** How far the leader takes the follower to be. */
   get position(): number {
     return this.leading.positions()[0]!.position
@@ -189,17 +223,14 @@ export class PairedPartition {
     this.leading.adopt(this.#document)
   }
 
-  get inSync(): readonly string[] {
-    return this.#document.inSync.map(({ broker }) => broker)
-  }
-
-  async append(): Promise<void> {
+  /** `bytes`: of the entry, about. */
+  async append(bytes = 1): Promise<void> {
     const { runtime, storage } = this.#host
-    const body = { kind: 'topic', dedupe: { window: 1, ids: 1 } } as const
+    const body = { kind: 'epoch', leader: 'a'.repeat(bytes) } as const
     const entry: StoredEntry = {
       index: this.#next,
       epoch: this.epoch,
-      kind: 'topic',
+      kind: 'epoch',
       version: 1,
       baseOffset: 0,
       count: 0,
@@ -215,11 +246,11 @@ export class PairedPartition {
   }
 
   #lead(): Leading {
-    const { runtime, storage } = this.#host
+    const { runtime, storage, minInSync } = this.#host
     const led = {
       log: this.log,
       epoch: this.epoch,
-      minInSync: () => 2,
+      minInSync: () => minInSync,
       epochs: this.#epochs,
       next: () => this.#next,
       logStart: () => 0,

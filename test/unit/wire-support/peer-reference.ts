@@ -48,7 +48,8 @@ export const fetchRequest: Encode<FetchRequest> = (request, later = TODAY) =>
 
 function sessionOf(later: Later, session: FetchRequest['session']): readonly Bytes[] {
   if (session === undefined) return []
-  return [varint(session.number), partitionsOf(later, session.forgotten, () => [])]
+  const forgotten = partitionsOf(later, session.forgotten, () => [])
+  return [varint(session.number), forgotten, [session.catchUp ? 1 : 0]]
 }
 
 export const fetchResponse: Encode<FetchResponse> = ({ results, session }, later = TODAY) => {

@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { FetchLoop } from '../../src/broker/replication/fetch-loop.js'
 import type { Follower } from '../../src/broker/replication/follower.js'
+import { LeaderLine } from '../../src/broker/replication/leader-line.js'
+import { Throttle } from '../../src/broker/replication/throttle.js'
 import { PortalError } from '../../src/core/errors.js'
 import type { PeerService } from '../../src/protocol/peer-service.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
@@ -19,9 +20,11 @@ test('a leader that lives and cannot be reached for long is told of, once each t
       return new Promise(() => {})
     },
   } as unknown as PeerService
-  const position = () => ({ topicId: 't', partition: 0 })
-  const follower = { topicId: 't', partition: 0, log: 't/0', epoch: 1, position } as unknown as Follower
-  const loop = new FetchLoop(
+  const followed = (partition: number) => {
+    const position = () => ({ topicId: 't', partition })
+    return { topicId: 't', partition, log: `t/${partition}`, epoch: 1, position } as unknown as Follower
+  }
+  const line = new LeaderLine(
     {
       runtime,
       storage: memoryStorage({ crc32 }),
@@ -36,8 +39,11 @@ test('a leader that lives and cannot be reached for long is told of, once each t
       whole: () => {},
     },
     peer,
+    new Throttle(runtime.clock, 32 << 20),
   )
-  loop.add(follower)
+  // In a fetch each: both notice.
+  line.add(followed(0), true)
+  line.add(followed(1), false)
   await runtime.advance(10_000)
   expect(asked).toBeGreaterThan(5)
   expect(told).toEqual([])
@@ -46,5 +52,5 @@ test('a leader that lives and cannot be reached for long is told of, once each t
   isCut = false
   await runtime.advance(2_000)
   expect(told).toHaveLength(1)
-  void loop.stop()
+  void line.stop()
 })

@@ -1,0 +1,40 @@
+import type { PeerService } from '../../protocol/peer-service.js'
+import type { CallOptions } from '../../protocol/service.js'
+import { pause } from '../../runtime/pause.js'
+import type { Timers } from '../../runtime/runtime.js'
+import type { Throttle } from './throttle.js'
+
+/** A leader whose snapshot can be installed. */
+export type SnapshotSource = Pick<PeerService, 'readSnapshot' | 'readBatches'>
+
+/** A leader of whom no more is read than a throttle lets. */
+export function throttledSource(leader: PeerService, throttle: Throttle, timers: Timers): SnapshotSource {
+  const read = async <R extends { readonly maxBytes: number }, A>(
+    ask: (request: R, call?: CallOptions) => Promise<A>,
+    payloads: (answer: A) => readonly Uint8Array[],
+    request: R,
+    call?: CallOptions,
+  ): Promise<A> => {
+    const share = throttle.reserve(request.maxBytes)
+    let came: readonly Uint8Array[] = []
+    try {
+      await pause(timers, throttle.delay(share), call?.signal)
+      const answer = await ask({ ...request, maxBytes: share.bytes }, call)
+      came = payloads(answer)
+      return answer
+    } finally {
+      throttle.settle(share, came)
+    }
+  }
+  return {
+    readSnapshot: (request, call) =>
+      read(leader.readSnapshot.bind(leader), ({ header, pages }) => [header, ...pages], request, call),
+    readBatches: (request, call) =>
+      read(
+        leader.readBatches.bind(leader),
+        ({ entries }) => entries.map(({ payload }) => payload),
+        request,
+        call,
+      ),
+  }
+}
