@@ -174,6 +174,31 @@ it('who leaves a fetch that its leader does not know any more asks by the other 
   expect(begun.map(({ partitions }) => partitions.map(({ partition }) => partition))).toEqual([[1]])
 })
 
+it('while a follower installs a snapshot its leader keeps what comes after it, however long that takes', async () => {
+  const { pair, behind } = await openPair()
+  await pair.dismiss(behind)
+  const index = await behind.snapshot()
+  const { server } = pair.line
+  const request = {
+    cluster: 'c',
+    from: pair.incarnation,
+    topicId: 't',
+    partition: 0,
+    epoch: 0,
+    maxBytes: MIB,
+  }
+  await pair.runtime.runUntil(server.readSnapshot({ ...request, fromPage: 0 }))
+  for (let slice = 0; slice < 5; slice++) {
+    await behind.append()
+    await pair.runtime.advance(LAG / 2)
+    expect(behind.leading.neededFrom).toBe(index)
+    await pair.runtime.runUntil(server.readBatches({ ...request, first: slice, end: index }))
+  }
+  // One that has gone away is not waited for.
+  await pair.runtime.advance(2 * LAG)
+  expect(behind.leading.neededFrom).toBe(behind.leading.end)
+})
+
 it('a leader with one session for each follower serves both fetches all the same', async () => {
   const { pair, behind, inSync } = await openPair()
   pair.line.hasOneSession = true

@@ -67,8 +67,9 @@ export class FetchServer {
   }
 
   async readSnapshot(request: SnapshotRequest): Promise<SnapshotSlice> {
-    const { log } = this.#led(request)
+    const { log, leading } = this.#led(request)
     const { header, pages } = await this.#snapshot(log, request.index)
+    leading.installs(request.from, header.index)
     const found: Uint8Array[] = []
     let bytes = 0
     for (const page of pages.slice(request.fromPage)) {
@@ -86,9 +87,10 @@ export class FetchServer {
   }
 
   async readBatches(request: BatchesRequest): Promise<BatchesResponse> {
-    const { log } = this.#led(request)
+    const { log, leading } = this.#led(request)
     const { first, end, maxBytes } = request
     const { storage } = this.#host
+    leading.installs(request.from, end)
     const reading = storage.read(log, { from: first, to: end, maxBytes, kinds: 'messages' })
     return { entries: await ledRead(this.#host, log, reading) }
   }

@@ -9,6 +9,8 @@ export class Followers {
   readonly heard = new Bell()
   readonly #clock: Clock
   readonly #known = new Map<string, FollowerProgress>()
+  /** Those that install a snapshot: where they go on, and when they asked for more of it (monotonic ms). */
+  readonly #installing = new Map<string, { readonly position: number; readonly askedAt: number }>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -24,7 +26,8 @@ export class Followers {
     stays: (replica: ReplicaName) => boolean = () => true,
   ): void {
     const kept = new Set(replicas.filter(stays).map(keyOf))
-    for (const key of this.#known.keys()) if (!kept.has(key)) this.#known.delete(key)
+    for (const known of [this.#known, this.#installing])
+      for (const key of known.keys()) if (!kept.has(key)) known.delete(key)
     const now = this.#clock.monotonic()
     for (const key of replicas.map(keyOf))
       if (!this.#known.has(key)) this.#known.set(key, unheardFollower(now, version))
@@ -34,8 +37,16 @@ export class Followers {
     return this.#known.get(keyOf(replica))
   }
 
-  all(): Iterable<FollowerProgress> {
-    return this.#known.values()
+  /** The index that each asks for next: those that have asked since, for entries or for what comes before them. */
+  *positions(since: number): Generator<number> {
+    for (const { position, askedAt } of [...this.#known.values(), ...this.#installing.values()])
+      if (askedAt >= since) yield position
+  }
+
+  /** One reads a snapshot, or what belongs to it, and goes on from `index`. */
+  installs(replica: ReplicaName, index: number): void {
+    const key = keyOf(replica)
+    if (this.#known.has(key)) this.#installing.set(key, { position: index, askedAt: this.#clock.monotonic() })
   }
 
   /** One asks for what comes from `next` on, where the log ends at `end`. */

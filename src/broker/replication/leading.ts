@@ -102,11 +102,9 @@ export class Leading implements Commitment {
     let from = this.committedIndex
     for (const { position } of this.#inSync.counting()) from = Math.min(from, Math.max(0, position))
     // One that catches up shall not find that what it needs next is gone, for as long as it asks.
-    const now = this.#host.runtime.clock.monotonic()
-    for (const { position, askedAt } of this.#followers.all()) {
-      if (position >= this.#led.logStart() && now - askedAt <= this.#host.lagTime)
-        from = Math.min(from, position)
-    }
+    const since = this.#host.runtime.clock.monotonic() - this.#host.lagTime
+    for (const position of this.#followers.positions(since))
+      if (position >= this.#led.logStart()) from = Math.min(from, position)
     return from
   }
 
@@ -217,6 +215,11 @@ export class Leading implements Commitment {
       round: this.#rounds.last,
       documentVersion,
     }))
+  }
+
+  /** A follower reads the snapshot of `index`, or messages that belong to it: the entries that come after are kept for it. */
+  installs(replica: ReplicaName, index: number): void {
+    this.#followers.installs(replica, index)
   }
 
   /** Hands leadership over: resolves once the document names `to`. It must have everything by then; nothing is appended meanwhile. */

@@ -245,6 +245,15 @@ export class PairedPartition {
     this.leading.durable(this.#next)
   }
 
+  /** Stores one of all that there is, as far as a leader reads it. Resolves to its index. */
+  async snapshot(): Promise<number> {
+    const index = this.#next
+    const payload = encodeBody({ kind: 'epoch', leader: 'a' }, this.#host.runtime.crc32)
+    const header = { index, epoch: this.epoch, pages: [], payload }
+    await this.#host.storage.commit([{ type: 'snapshot', log: this.log, header }], { durable: true })
+    return index
+  }
+
   #lead(): Leading {
     const { runtime, storage, minInSync } = this.#host
     const led = {
