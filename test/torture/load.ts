@@ -62,12 +62,12 @@ export class Load {
   async start(): Promise<void> {
     const { producers = 2, consumers = 3 } = this.#options
     const { partitions } = this
-    // The broker that is asked may be without a session with ZooKeeper just now.
+    // The broker that is asked, or others, may be without a session with ZooKeeper just now.
     const making = async () => {
       try {
         await this.admin.createTopic(this.topic, { partitions, replicas: 3, minInSync: 2 })
       } catch (error) {
-        if (isPortalError(error, 'DISCONNECTED', 'TIMEOUT')) return false
+        if (isPortalError(error, 'DISCONNECTED', 'NOT_ENOUGH_REPLICAS', 'TIMEOUT')) return false
         if (!isPortalError(error, 'TOPIC_EXISTS')) throw error
       }
       return true
