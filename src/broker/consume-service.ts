@@ -75,7 +75,16 @@ function giveBackUnknown(
     }
     if (parts.length === 0) continue
     const nobody = () => {}
-    partition.settle({ group, generation, consumer, number: undefined, parts, answer: nobody, fail: nobody })
+    partition.settle({
+      group,
+      generation,
+      consumer,
+      isHeard: true,
+      number: undefined,
+      parts,
+      answer: nobody,
+      fail: nobody,
+    })
   }
 }
 
@@ -133,6 +142,7 @@ export async function settle(
           group: request.group,
           generation: request.generation,
           consumer: request.consumer,
+          isHeard: true,
           number: local ? undefined : request.number,
           parts,
           answer(answers) {

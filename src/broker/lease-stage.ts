@@ -120,6 +120,7 @@ export class LeaseStage {
       group: grant.group,
       generation: queue.generation,
       consumer: grant.consumer,
+      isHeard: false,
       number: undefined,
       parts: [{ token, outcome: 'release', ranges: grant.ranges, delay: undefined, reason: undefined }],
       answer: () => {},

@@ -60,11 +60,12 @@ export class SettleStage {
       const settings = this.#lead.topic.settings(settle.group)
       const lost = settings ? builder.add(settle, settings) : settle.parts.map((part) => part.ranges)
       if (settings) this.#recent.remember(settle, lost)
-      this.#lead.topic.dispatchers.get(settle.group)?.heard(settle.consumer)
+      if (settle.isHeard) this.#lead.topic.dispatchers.get(settle.group)?.heard(settle.consumer)
       answerLater(lost)
     }
     this.#appendSettles(group, builder)
     for (const answer of answers) answer()
+    this.#forgetEnded(settles.filter(({ isHeard }) => !isHeard))
   }
 
   /** What a repeated request was answered: by this leader, or by one before it. */
@@ -104,7 +105,7 @@ export class SettleStage {
       (queue.held.get(consumer) ?? 0) > 1,
   ): void {
     const builder = this.#settleBuilder()
-    const ended: { readonly group: string; readonly consumer: string }[] = []
+    const ended: Holder[] = []
     for (const queue of this.#lead.state.queues.values()) {
       const settings = this.#lead.topic.settings(queue.group)
       if (!settings || queue.leases.size === 0) continue
@@ -121,8 +122,11 @@ export class SettleStage {
       }
     }
     this.#appendSettles(group, builder)
-    for (const { group: name, consumer } of ended)
-      this.#lead.topic.dispatchers.get(name)?.leasesEnded(consumer)
+    this.#forgetEnded(ended)
+  }
+
+  #forgetEnded(holders: readonly Holder[]): void {
+    for (const { group, consumer } of holders) this.#lead.topic.dispatchers.get(group)?.leasesEnded(consumer)
   }
 
   #appendSettles(group: Cut, builder: SettleBuilder): void {
@@ -162,6 +166,12 @@ export class SettleStage {
       })
     }
   }
+}
+
+/** Whose leases have ended. */
+interface Holder {
+  readonly group: string
+  readonly consumer: string
 }
 
 function localLeases(queue: Queue): { token: Lease['key']; consumer: string; ranges: readonly number[] }[] {

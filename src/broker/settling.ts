@@ -15,6 +15,8 @@ export interface PendingSettle {
   readonly group: string
   readonly generation: number
   readonly consumer: string
+  /** False: the broker gives back what was granted to a consumer that has gone, which is no word of it. */
+  readonly isHeard: boolean
   /** Undefined: an answer cannot be lost on its way, so it need not be remembered. */
   readonly number: number | undefined
   readonly parts: readonly SettlePart[]

@@ -138,7 +138,7 @@ export class Dispatcher {
     if (this.#silent.has(consumer) && this.heldBy(consumer).held === 0) this.#silent.delete(consumer)
   }
 
-  /** It lives: it asked for something, or settled something. */
+  /** It lives: it gets what it asked for, or says something of what it holds. */
   heard(consumer: string): void {
     this.#silent.delete(consumer)
   }

@@ -155,4 +155,37 @@ describe('the result of a commit that comes late', () => {
     // The first one's lease has ended.
     expect(second.value!.deliveryCount).toBe(2)
   })
+
+  test('of a lease that is given back for a consumer that has gone is no word of it: what it held is suspect [invariant 22]', async () => {
+    const { broker, runtime, hold, letGo } = await openHeld()
+    await runtime.runUntil(sendNumbers(broker, 't', 2))
+    const service = broker[SERVICE]
+    const { topicId, generation } = await runtime.runUntil(
+      service.joinGroup({ topic: 't', group: 'g', settings: {}, create: true }),
+    )
+    const me = {
+      topicId,
+      group: 'g',
+      generation,
+      consumer: 'c',
+      maxMessages: 1,
+      maxBytes: 1 << 20,
+      wait: 60_000,
+    }
+    const gone = new AbortController()
+    hold()
+    const given = watch(service.receive({ ...me, lease: 1_000 }, { signal: gone.signal }))
+    const held = watch(service.receive({ ...me, lease: 5_000 }, {}))
+    await runtime.settle()
+    gone.abort()
+    await runtime.advance(2_000)
+    letGo()
+    await runtime.runUntil(() => given.settled && held.settled)
+    expect(held.value?.deliveries).toHaveLength(1)
+    await runtime.advance(5_000)
+    for (const offset of [0, 1]) {
+      const explained = new Admin(broker).explain('t', 'g', { partition: 0, offset })
+      expect(await runtime.runUntil(explained)).toMatchObject({ state: 'suspect' })
+    }
+  })
 })

@@ -108,6 +108,17 @@ describe('what consumers hold of one leader [invariant 22]', () => {
     leader.ends(other, second, RETRY)
   })
 
+  it('what is given back may be a word of it or of the broker: either is right', () => {
+    for (const change of [RETRY, { type: 'suspected' } as const]) {
+      const leader = new Leader()
+      const first = leader.leases(one, 'c', 0)
+      const second = leader.leases(other, 'c', 0, 1)
+      leader.ends(one, first, { type: 'suspected' })
+      leader.ends(other, second, { type: 'released' })
+      leader.ends(other, second, change, 1)
+    }
+  })
+
   it('a suspect goes to a consumer that holds nothing of any partition, and nothing goes to who holds one', () => {
     const leader = new Leader()
     const both = leader.leases(one, 'c', 0, 1)

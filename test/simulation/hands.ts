@@ -127,13 +127,18 @@ export class Hands {
       )
     }
     if (silent.length > 0) led.isFound = true
-    const heard = body.items.flatMap(({ group, lease, change }) => {
+    const others = body.items.flatMap(({ group, lease, change }) => {
       const isSilent = change.type === 'suspected' || ('reason' in change && change.reason.startsWith('its '))
       const consumer = lease && groupOf(led.groups, group).leases.get(tokenName(lease))
-      return isSilent || consumer === undefined ? [] : [{ group, consumer }]
+      return isSilent || consumer === undefined ? [] : [{ group, consumer, change }]
     })
     this.#settle(led, body, NOTHING_HELD)
-    for (const { group, consumer } of [...heard, ...body.answers]) this.#hear(log, group, consumer)
+    for (const { group, consumer, change } of others) {
+      // The broker may give back by itself what was granted to a consumer that has gone: that is no word of it.
+      if (change.type === 'released') this.#silent.delete(nameOf(log, group, consumer))
+      else this.#hear(log, group, consumer)
+    }
+    for (const { group, consumer } of body.answers) this.#hear(log, group, consumer)
     for (const { name, isFailure } of silent) {
       if (isFailure) continue
       this.#silent.add(name)

@@ -182,6 +182,7 @@ class Player {
       group,
       generation: model.generation - (spec.stale === 'generation' ? 1 : 0),
       consumer: spec.stale === 'consumer' ? 'somebody' : lease.consumer,
+      isHeard: true,
       number: spec.numbered ? this.#request++ : undefined,
       parts: spec.second ? [part(spec), part(spec.second)] : [part(spec)],
     }
