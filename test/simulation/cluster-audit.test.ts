@@ -9,6 +9,7 @@ import {
 } from '../../src/coordination/documents.js'
 import type { StoredEntry } from '../../src/core/entry.js'
 import { encodeBody } from '../../src/core/entry-codec.js'
+import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
 import type { Write } from '../../src/storage/storage.js'
 import { ClusterAudit } from './cluster-audit.js'
 import { Disk } from './disk.js'
@@ -77,6 +78,22 @@ class Scene {
     await this.scheduler.step()
   }
 
+  /** The topic comes to be, where two disks must have what is acknowledged. */
+  topic(): void {
+    const config = {
+      replicas: 3,
+      minInSync: 2,
+      maxMessageBytes: 1,
+      retention: { after: 0 },
+      dedupe: { window: 0, ids: 0 },
+    }
+    const topic: TopicDocument = { id: 'topic', name: 'orders', createdAt: 0, partitions: 1, config }
+    const data = encodeDocument(topic, { writer: 'w', nonce: 'n' })
+    this.ensemble.write((nodes) =>
+      nodes.create(paths.topic('orders'), { data, owner: undefined, sequential: false }),
+    )
+  }
+
   write(names: readonly string[], writes: readonly Write[]): void {
     for (const name of names) this.disks.get(name)!.write(writes)
   }
@@ -121,6 +138,13 @@ function entry(index: number, epoch: number): StoredEntry {
     safeTime: 1,
     payload: encodeBody({ kind: 'epoch', leader: 'somebody' }, crc32),
   }
+}
+
+function message(index: number, offset: number): StoredEntry {
+  const builder = new RecordBatchBuilder(crc32)
+  builder.tryAppend({ contentType: 'text', value: `a#${offset}`, timestamp: 1 })
+  const payload = builder.seal('', 0, 0)
+  return { ...entry(index, 1), kind: 'messages', baseOffset: offset, count: 1, payload }
 }
 
 describe('the audit of a cluster', () => {
@@ -254,20 +278,56 @@ describe('the audit of a cluster', () => {
     expect(() => scene.write(['b'], [{ type: 'delete-log', log: LOG }])).toThrow('[11]')
   })
 
+  it('counts a disk that had what is acknowledged, and has thrown it away since it rots', async () => {
+    const scene = await Scene.make()
+    scene.topic()
+    await scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })
+    const entries = [entry(0, 1), message(1, 0)]
+    scene.write(['a', 'b'], [{ type: 'append', log: LOG, entries }])
+    scene.sync('a', 'b')
+    scene.shows(1, 2)
+    const b = scene.disks.get('b')!
+    const distrust: Write = { type: 'meta', key: `installing:${LOG}`, value: new Uint8Array([1]) }
+    const remove: Write = { type: 'delete-log', log: LOG }
+    b.rot(LOG)
+    b.write([distrust])
+    b.write([remove])
+    b.sync()
+    scene.audit.ledger.sent(LOG, 0)
+    // It has all again, and rots again.
+    b.write([
+      { type: 'append', log: LOG, entries },
+      { ...distrust, value: undefined },
+    ])
+    scene.write(['a', 'b'], [{ type: 'append', log: LOG, entries: [message(2, 1)] }])
+    scene.sync('a', 'b')
+    scene.shows(1, 3)
+    b.rot(LOG)
+    b.write([remove, distrust])
+    b.sync()
+    for (const offset of [0, 1]) scene.audit.ledger.sent(LOG, offset)
+  })
+
+  it('finds what is acknowledged and too few disks ever had safely', async () => {
+    const scene = await Scene.make()
+    scene.topic()
+    await scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'] })
+    scene.append(['a', 'b'], [0, 1])
+    scene.sync('a', 'b')
+    await scene.document({ epoch: 1, leader: 'a', inSync: ['a'] })
+    scene.write(['a', 'b'], [{ type: 'append', log: LOG, entries: [message(1, 0)] }])
+    scene.sync('a')
+    scene.shows(1, 2)
+    const b = scene.disks.get('b')!
+    b.rot(LOG)
+    b.write([{ type: 'delete-log', log: LOG }])
+    b.sync()
+    expect(() => scene.audit.ledger.sent(LOG, 0)).toThrow('[3]')
+  })
+
   it('finds a document that is gone without a tombstone', async () => {
     const scene = await Scene.make()
-    const config = {
-      replicas: 3,
-      minInSync: 2,
-      maxMessageBytes: 1,
-      retention: { after: 0 },
-      dedupe: { window: 0, ids: 0 },
-    }
-    const topic: TopicDocument = { id: 'topic', name: 'orders', createdAt: 0, partitions: 1, config }
-    const data = encodeDocument(topic, { writer: 'w', nonce: 'n' })
-    scene.ensemble.write((nodes) =>
-      nodes.create(paths.topic('orders'), { data, owner: undefined, sequential: false }),
-    )
+    scene.topic()
     scene.ensemble.write((nodes) => nodes.delete(paths.partition('topic', 0), undefined))
     scene.scheduler.after(0, () => {})
     await expect(scene.scheduler.step()).rejects.toThrow('[11]')

@@ -152,9 +152,9 @@ export class ClusterAudit {
   #identify(database: Database, { key, value }: Extract<Write, { type: 'meta' }>): void {
     if (key.startsWith(INSTALLING)) {
       const replica = this.#replica(database, key.slice(INSTALLING.length))
-      replica.isPartial = value !== undefined
       // It has found rot: from now on it is not to be trusted, in sync or not.
-      if (replica.isPartial && database.disk.isRotting(replica.log)) replica.isExcused = true
+      if (value !== undefined && database.disk.isRotting(replica.log)) replica.excuse()
+      replica.isPartial = value !== undefined
       return
     }
     if (key !== 'broker' || value === undefined) return
@@ -268,7 +268,7 @@ export class ClusterAudit {
       document !== undefined && isIn([...document.replicas, ...(document.target ?? [])], database)
     const replica = this.#replica(database, log)
     // What it has of it cannot be read: it begins anew, in sync or not.
-    if (database.disk.isRotting(log)) replica.isExcused = true
+    if (database.disk.isRotting(log)) replica.excuse()
     const mayGo =
       isDead ||
       (document !== undefined && (!isReplica || !isIn(document.inSync, database) || replica.isExcused))
@@ -513,7 +513,7 @@ export class ClusterAudit {
   }
 
   #holders(log: string, index: number, epoch: number): number {
-    return this.#databases.filter(({ replicas }) => replicas.get(log)?.holds(index, epoch)).length
+    return this.#databases.filter(({ replicas }) => replicas.get(log)?.held(index, epoch)).length
   }
 
   #committed(log: string): readonly StoredEntry[] {

@@ -11,7 +11,7 @@ import { check } from './violation.js'
 
 /** What the ledger asks of the audit of the disks. */
 interface Disks {
-  /** How many disks have, or had before they were wiped, an entry safely. */
+  /** How many disks have an entry safely, or had it before they were wiped or rotted: an answer is on its way for a while. */
   holders(log: string, index: number, epoch: number): number
   minInSync(log: string): number
   /** Somebody was shown what rests on the first entry for which this is so: it is committed, with all before it. */

@@ -2,6 +2,13 @@ import type { MemoryDatabase } from '../../src/storage/memory-database.js'
 import type { Write } from '../../src/storage/storage.js'
 import { check } from './violation.js'
 
+/** What a disk has of a log, and how much of it safely. */
+interface Content {
+  readonly epochs: readonly (number | undefined)[]
+  readonly covered: number
+  readonly durable: number
+}
+
 /** One replica of one partition, as its disk tells. */
 export class ReplicaAudit {
   readonly log: string
@@ -17,6 +24,8 @@ export class ReplicaAudit {
   isPartial = false
   /** Its disk has lost something: it may lack what it had, until it has caught up. */
   isExcused = false
+  /** What it had each time that its disk had lost something. */
+  readonly #before: Content[] = []
 
   constructor(where: string, log: string) {
     this.where = where
@@ -51,9 +60,19 @@ export class ReplicaAudit {
 
   /** Whether it has safely what was written at `index` in `epoch`, or a snapshot that covers it. */
   holds(index: number, epoch: number): boolean {
-    if (index >= this.durable || this.isPartial) return false
-    const found = this.epochs[index]
-    return found === undefined ? index < this.covered : found === epoch
+    return !this.isPartial && has(this, index, epoch)
+  }
+
+  /** Whether it holds that, or did until its disk had lost something. */
+  held(index: number, epoch: number): boolean {
+    return this.holds(index, epoch) || this.#before.some((content) => has(content, index, epoch))
+  }
+
+  /** Its disk has lost something: what it has is about to go, and counted until now. */
+  excuse(): void {
+    const { epochs, covered, durable } = this
+    if (!this.isPartial) this.#before.push({ epochs: [...epochs], covered, durable })
+    this.isExcused = true
   }
 
   /** There is no gap that no snapshot covers: else it cannot be recovered. */
@@ -73,4 +92,10 @@ export class ReplicaAudit {
       this.epochs[index] = epoch
     this.covered = view.readSnapshot(this.log)?.header.index ?? 0
   }
+}
+
+function has({ epochs, covered, durable }: Content, index: number, epoch: number): boolean {
+  if (index >= durable) return false
+  const found = epochs[index]
+  return found === undefined ? index < covered : found === epoch
 }
