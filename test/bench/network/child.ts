@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Pool } from 'undici'
@@ -95,6 +95,52 @@ const ROLES = {
       if (i >= 500) taken.push(performance.now() - began)
     }
     await pool.close()
+    return taken
+  },
+  /** A server that lets all requests hang, but `/wake/N`: with it N of them are answered. Says where it is. */
+  async hangingServer() {
+    const hanging: ServerResponse[] = []
+    const server = createServer((request, response) => {
+      request.resume()
+      request.once('end', () => {
+        const [, count] = /^\/wake\/(\d+)$/.exec(request.url!) ?? []
+        if (count === undefined) return hanging.push(response)
+        for (const one of hanging.splice(0, Number(count))) one.end(VALUE)
+        return response.end()
+      })
+    })
+    await new Promise<void>((resolve) =>
+      server.listen({ port: 0, host: '127.0.0.1', backlog: 16_384 }, resolve),
+    )
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  },
+  /** Milliseconds of each round in which `count` of `asleep` requests to it are answered and sent again, by the carrier of our connections. */
+  async hang(url: string, asleep: number, count: number, rounds: number) {
+    const [waiting, brief] = [new Pool(url, { connections: null }), new Pool(url)]
+    let left = 0
+    let woken = () => {}
+    const sleep = async (): Promise<void> => {
+      await (await waiting.request({ path: '/', method: 'POST', body: VALUE })).body.arrayBuffer()
+      if (--left === 0) woken()
+      return sleep()
+    }
+    for (let i = 0; i < asleep; i++) {
+      void sleep().catch(() => {})
+      if (i % 100 === 0) await pause(10)
+    }
+    const taken: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      await pause(1_000)
+      left = count
+      const all = new Promise<void>((resolve) => {
+        woken = resolve
+      })
+      const began = performance.now()
+      await (await brief.request({ path: `/wake/${count}`, method: 'POST' })).body.arrayBuffer()
+      await all
+      taken.push(performance.now() - began)
+    }
+    await Promise.all([waiting.destroy(), brief.destroy()])
     return taken
   },
   /** Milliseconds of each of `count` sends, one at a time. */

@@ -62,7 +62,8 @@ export const networkLatencyRow: Row = ({ directory, quick }) =>
 
 /** 5,000 consumers asleep over HTTP: what they cost the broker; and 1,000 woken by as many messages, in rounds. */
 export const networkSleepersRow: Row = ({ directory, quick }) =>
-  withActors(2, async ([broker, client]) => {
+  withActors(4, async ([broker, client, server, asker]) => {
+    const rounds = quick ? 5 : 10
     const url = await broker!.play('broker', join(directory, 'data'))
     await client!.play('publish', url, 'warm', 10_000)
     await asleep(url)
@@ -71,9 +72,19 @@ export const networkSleepersRow: Row = ({ directory, quick }) =>
     while ((await asleep(url)) < 5_000) await pause(100)
     const after = await broker!.play('memory')
     const woken: number[] = []
-    for (let round = 0; round < (quick ? 5 : 10); round++) {
+    for (let round = 0; round < rounds; round++) {
       while ((await asleep(url)) < 5_000) await pause(100)
       woken.push(await client!.play('wake', 1_000))
+    }
+    const bare = await asker!.play('hang', await server!.play('hangingServer'), 5_000, 1_000, rounds)
+    const figure = (what: string, value: number, of: number): Figure => {
+      return {
+        what,
+        value,
+        unit: 'ms',
+        goal: { below: 100 },
+        beside: [beside('bare HTTP requests', value, of)],
+      }
     }
     return [
       {
@@ -82,13 +93,8 @@ export const networkSleepersRow: Row = ({ directory, quick }) =>
         unit: 'MB',
         goal: { below: 100 },
       },
-      {
-        what: 'network: 1,000 of 5,000 sleepers woken',
-        value: median(woken),
-        unit: 'ms',
-        goal: { below: 100 },
-        beside: [beside('the first time, in fresh processes', median(woken), woken[0]!)],
-      },
+      figure('network: 1,000 of 5,000 sleepers woken', median(woken), median(bare)),
+      figure('network: … the first time, in fresh processes', woken[0]!, bare[0]!),
     ]
   })
 
