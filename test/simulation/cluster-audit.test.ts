@@ -94,6 +94,15 @@ class Scene {
     )
   }
 
+  /** The topic is deleted. */
+  async remove(): Promise<void> {
+    const create = { data: new Uint8Array(0), owner: undefined, sequential: false }
+    this.ensemble.write((nodes) => nodes.create(paths.tombstone('topic'), create))
+    this.ensemble.write((nodes) => nodes.delete(paths.partition('topic', 0), this.#version))
+    this.scheduler.after(0, () => {})
+    await this.scheduler.step()
+  }
+
   write(names: readonly string[], writes: readonly Write[]): void {
     for (const name of names) this.disks.get(name)!.write(writes)
   }
@@ -276,6 +285,16 @@ describe('the audit of a cluster', () => {
     const scene = await Scene.make()
     scene.append(NAMES, [0, 1])
     expect(() => scene.write(['b'], [{ type: 'delete-log', log: LOG }])).toThrow('[11]')
+  })
+
+  it('finds what a follower has and its leader never wrote, unless the topic is gone', async () => {
+    const scene = await Scene.make()
+    scene.topic()
+    scene.append(['b'], [0, 1])
+    expect(() => scene.audit.check()).toThrow('[1]')
+    await scene.remove()
+    scene.write(['b'], [{ type: 'delete-log', log: LOG }])
+    scene.audit.check()
   })
 
   it('counts a disk that had what is acknowledged, and has thrown it away since it rots', async () => {
