@@ -287,6 +287,24 @@ describe('the audit of a cluster', () => {
     expect(() => scene.write(['b'], [{ type: 'delete-log', log: LOG }])).toThrow('[11]')
   })
 
+  it('takes for committed what one in sync had until its disk rotted, and another has only now', async () => {
+    const scene = await Scene.make()
+    const entries = [entry(0, 1), message(1, 0)]
+    scene.write(['a', 'b'], [{ type: 'append', log: LOG, entries }])
+    scene.sync('a', 'b')
+    const b = scene.disks.get('b')!
+    b.rot(LOG)
+    b.write([
+      { type: 'meta', key: `installing:${LOG}`, value: new Uint8Array([1]) },
+      { type: 'delete-log', log: LOG },
+    ])
+    b.sync()
+    scene.write(['c'], [{ type: 'append', log: LOG, entries }])
+    scene.sync('c')
+    scene.shows(1, 2)
+    expect(scene.committed).toBe(2)
+  })
+
   it('finds what a follower has and its leader never wrote, unless the topic is gone', async () => {
     const scene = await Scene.make()
     scene.topic()

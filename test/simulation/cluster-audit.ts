@@ -292,7 +292,7 @@ export class ClusterAudit {
       // Where all have a snapshot instead, it is of what there was before.
       const found = replicas.find((replica) => replica?.epochs[index] !== undefined)?.epochs[index]
       const epoch = found ?? possible[index]?.epoch
-      if (epoch === undefined || !replicas.every((replica) => replica?.holds(index, epoch))) break
+      if (epoch === undefined || !replicas.every((replica) => replica?.counts(index, epoch))) break
       const before = possible[index]?.epoch
       if (before !== undefined && before >= epoch) continue
       // What was there before was never said to be committed, and is lost with all that followed it.

@@ -68,6 +68,11 @@ export class ReplicaAudit {
     return this.holds(index, epoch) || this.#before.some((content) => has(content, index, epoch))
   }
 
+  /** Whether its leader may count on that: of one whose disk has lost something by what it had said before. */
+  counts(index: number, epoch: number): boolean {
+    return this.isExcused ? this.held(index, epoch) : this.holds(index, epoch)
+  }
+
   /** Its disk has lost something: what it has is about to go, and counted until now. */
   excuse(): void {
     const { epochs, covered, durable } = this
