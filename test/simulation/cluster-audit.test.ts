@@ -9,7 +9,9 @@ import {
 } from '../../src/coordination/documents.js'
 import type { StoredEntry } from '../../src/core/entry.js'
 import { encodeBody } from '../../src/core/entry-codec.js'
+import { PartitionState } from '../../src/core/partition-state.js'
 import { RecordBatchBuilder } from '../../src/core/record-batch-builder.js'
+import { encodeSnapshot, SnapshotBook } from '../../src/core/snapshot.js'
 import type { Write } from '../../src/storage/storage.js'
 import { ClusterAudit } from './cluster-audit.js'
 import { Disk } from './disk.js'
@@ -285,6 +287,21 @@ describe('the audit of a cluster', () => {
     const scene = await Scene.make()
     scene.append(NAMES, [0, 1])
     expect(() => scene.write(['b'], [{ type: 'delete-log', log: LOG }])).toThrow('[11]')
+  })
+
+  it('finds a snapshot of what is not committed, unless the topic is gone', async () => {
+    const scene = await Scene.make()
+    scene.topic()
+    scene.append(['a'], [0, 1])
+    const state = new PartitionState()
+    state.apply(entry(0, 1), { kind: 'epoch', leader: 'somebody' })
+    const header = encodeSnapshot(state, new SnapshotBook(), crc32)
+    const pages = header.newPages.map((page): Write => ({ type: 'page', log: LOG, ...page }))
+    scene.write(['a'], [...pages, { type: 'snapshot', log: LOG, header }])
+    expect(() => scene.audit.check()).toThrow('[5]')
+    await scene.remove()
+    scene.write(['a'], [{ type: 'delete-log', log: LOG }])
+    scene.audit.check()
   })
 
   it('takes for committed what one in sync had until its disk rotted, and another has only now', async () => {
