@@ -2,24 +2,13 @@ import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { FetchServer } from '../../src/broker/replication/fetch-server.js'
 import type { ServedPartition } from '../../src/broker/replication/leader-session.js'
-import { ENTRY_VERSION, type StoredEntry } from '../../src/core/entry.js'
-import { encodeBody } from '../../src/core/entry-codec.js'
+import type { StoredEntry } from '../../src/core/entry.js'
 import type { FetchPosition } from '../../src/protocol/peer-service.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
 import { memoryStorage } from '../../src/storage/memory.js'
+import { epochEntry } from './fetch-support/epoch-entry.js'
 
 const NAME = { topicId: 't', partition: 0 }
-const ENTRY: StoredEntry = {
-  index: 1,
-  epoch: 1,
-  kind: 'epoch',
-  version: ENTRY_VERSION,
-  baseOffset: 0,
-  count: 0,
-  appendTime: 1,
-  safeTime: 1,
-  payload: encodeBody({ kind: 'epoch', leader: 'a' }, crc32),
-}
 
 /** A leader of one partition that has `entries` and has committed up to `highWatermark`. */
 function led(state: { entries: StoredEntry[]; highWatermark: number }) {
@@ -67,7 +56,7 @@ it('entries that come meanwhile take it along', async () => {
   const state = { entries: [] as StoredEntry[], highWatermark: 1 }
   const { runtime, fetch, append } = led(state)
   runtime.timers.setTimeout(() => {
-    state.entries.push(ENTRY)
+    state.entries.push(epochEntry(1))
     append()
   }, 10)
   const { results } = await runtime.runUntil(fetch())

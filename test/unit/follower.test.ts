@@ -2,28 +2,12 @@ import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { Committer } from '../../src/broker/committer.js'
 import { Follower } from '../../src/broker/replication/follower.js'
-import { ENTRY_VERSION, type StoredEntry } from '../../src/core/entry.js'
-import { encodeBody } from '../../src/core/entry-codec.js'
 import { PortalError } from '../../src/core/errors.js'
 import { systemRuntime } from '../../src/runtime/system.js'
 import { memoryStorage } from '../../src/storage/memory.js'
+import { epochEntry } from './fetch-support/epoch-entry.js'
 
 const NAME = { topicId: 't', partition: 0, log: 't/0' }
-
-function entry(index: number): StoredEntry {
-  const payload = encodeBody({ kind: 'epoch', leader: 'a' }, crc32)
-  const times = { appendTime: 1, safeTime: 1 }
-  return {
-    index,
-    epoch: 1,
-    kind: 'epoch',
-    version: ENTRY_VERSION,
-    baseOffset: 0,
-    count: 0,
-    ...times,
-    payload,
-  }
-}
 
 async function openFollower() {
   const runtime = systemRuntime({ crc32 })
@@ -42,7 +26,7 @@ const entries = (...indexes: number[]) =>
   ({
     ...NAME,
     type: 'entries',
-    entries: indexes.map(entry),
+    entries: indexes.map((index) => epochEntry(index)),
     highWatermark: 0,
     round: 3,
     documentVersion: 2,

@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib'
 import { expect, it, onTestFinished } from 'vitest'
 import type { Hosting } from '../../src/broker/hosting.js'
 import { ReplicaSet, type ReplicaSetHost } from '../../src/broker/replication/replica-set.js'
@@ -6,11 +5,10 @@ import { Topic } from '../../src/broker/topic.js'
 import { resolveTopicConfig } from '../../src/broker/topic-config.js'
 import type { MemberDocument, ReplicaName } from '../../src/coordination/documents.js'
 import type { VersionedPartition } from '../../src/coordination/partition-version.js'
-import { ENTRY_VERSION, type StoredEntry } from '../../src/core/entry.js'
-import { encodeBody } from '../../src/core/entry-codec.js'
 import { abortedError, PortalError } from '../../src/core/errors.js'
 import type { FetchPosition, PeerService } from '../../src/protocol/peer-service.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
+import { epochEntry } from './fetch-support/epoch-entry.js'
 import { partitionHost } from './partition-support.js'
 
 const NAME = { topicId: 't', partition: 0 }
@@ -36,24 +34,13 @@ async function openBroker() {
   const runtime = virtualRuntime()
   const partitions = partitionHost(runtime)
   const { storage } = partitions
-  const entry: StoredEntry = {
-    index: 0,
-    epoch: 1,
-    kind: 'epoch',
-    version: ENTRY_VERSION,
-    baseOffset: 0,
-    count: 0,
-    appendTime: 1,
-    safeTime: 1,
-    payload: encodeBody({ kind: 'epoch', leader: 'a' }, crc32),
-  }
   const state = {
     told: 0,
     position: undefined as FetchPosition | undefined,
     changed: undefined as VersionedPartition | undefined,
   }
   const answer = (position: FetchPosition, documentVersion: number) => {
-    const entries = position.next === 0 ? [entry] : []
+    const entries = position.next === 0 ? [epochEntry(0)] : []
     return { ...NAME, type: 'entries', entries, highWatermark: 0, round: 0, documentVersion } as const
   }
   const fetch: PeerService['fetch'] = async ({ partitions, session }, call) => {

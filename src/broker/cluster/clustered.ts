@@ -1,5 +1,4 @@
 import { FIRST_VERSIONS } from '../../coordination/cluster-versions.js'
-import type { CoordinationStore } from '../../coordination/coordination.js'
 import { type MemberDocument, paths, type ReplicaName } from '../../coordination/documents.js'
 import type { LockService } from '../../coordination/lock.js'
 import type { Metadata } from '../../coordination/metadata.js'
@@ -18,13 +17,10 @@ import type {
 import type { BrokerService } from '../../protocol/service.js'
 import { clusterService } from '../../routing/cluster-service.js'
 import type { CallSignal } from '../../runtime/call-signal.js'
-import type { Runtime } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
-import type { Storage } from '../../storage/storage.js'
 import type { Transport } from '../../transport/transport.js'
 import type { PartitionHost } from '../host.js'
 import type { Hosting } from '../hosting.js'
-import type { BrokerIdentity } from '../identity.js'
 import type { Replica } from '../replication/replica.js'
 import { ReplicaSet } from '../replication/replica-set.js'
 import type { Standing } from '../standing.js'
@@ -32,7 +28,6 @@ import { BrokerRoutes } from './broker-routes.js'
 import { Catalog } from './catalog.js'
 import { ClusterEstate } from './cluster-estate.js'
 import { clusterFamilies } from './cluster-metrics.js'
-import type { ClusterOptions } from './cluster-options.js'
 import { ClusterView } from './cluster-view.js'
 import { commandController } from './command-controller.js'
 import { dismissed, handOverAll } from './departure.js'
@@ -42,30 +37,20 @@ import { onceOpen } from './once-open.js'
 import { peerService } from './peers.js'
 import { Reports } from './reports.js'
 import type { ClusterSession } from './session.js'
-import { SessionKeeper } from './session-keeper.js'
+import { SessionKeeper, type SessionSources } from './session-keeper.js'
 import { watchSilence } from './silence.js'
 
-export interface ClusteredParts {
-  readonly identity: BrokerIdentity
-  /** The first session. */
-  readonly coordination: CoordinationStore
-  openCoordination(): Promise<CoordinationStore>
-  /** What the database holds of the time when the broker was alone. */
-  readonly openOwn: (() => Promise<CoordinationStore>) | undefined
-  readonly storage: Storage
-  readonly runtime: Runtime
+export interface ClusteredParts extends SessionSources {
   readonly hosting: Hosting
   readonly host: PartitionHost
-  readonly cluster: ClusterOptions
   readonly transport: Transport
-  /** It cannot go on: another process has its place, or its database is an old copy. */
-  fail(error: PortalError): void
 }
 
 /** How long a broker waits for the controller's first word (ms). */
 const FIRST_WORD = 60_000
 /** How long it waits, when it is started, to be told of all topics before it says of some that there are none (ms). */
 const TOLD_OF_TOPICS = 10_000
+
 /**
  * A broker in a cluster: it leads and follows what the controller says, for as long as it is told nothing else. Its session with the coordination
  * service may end, and another begin, while data keeps flowing.

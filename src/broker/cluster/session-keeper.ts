@@ -17,7 +17,8 @@ import { bringTopics } from './bring-topics.js'
 import type { ClusterOptions } from './cluster-options.js'
 import { ClusterSession } from './session.js'
 
-export interface SessionKeeperParts {
+/** What a broker that joins a cluster was opened with, as far as its sessions need it. */
+export interface SessionSources {
   /** Who the broker is as it starts. */
   readonly identity: BrokerIdentity
   /** The first session's. */
@@ -28,6 +29,11 @@ export interface SessionKeeperParts {
   readonly storage: Storage
   readonly runtime: Runtime
   readonly cluster: ClusterOptions
+  /** The broker cannot go on: another process has its place, or its database is an old copy. */
+  fail(error: PortalError): void
+}
+
+export interface SessionKeeperParts extends SessionSources {
   readonly ending: AbortSignal
   /** How long the first session may take (ms). */
   readonly patience: number
@@ -39,8 +45,6 @@ export interface SessionKeeperParts {
   /** The session was lost, or there is another. */
   reachable(isReachable: boolean): void
   onError(error: unknown): void
-  /** The broker cannot go on: another process has its place, or its database is an old copy. */
-  fail(error: PortalError): void
 }
 
 /** How long to wait before the coordination service is tried again (ms). */
