@@ -16,9 +16,9 @@ export class ByteWriter {
   #buffer: Uint8Array
   #length = 0
 
-  /** `capacity`: the bytes it holds before it first grows. */
-  constructor(capacity = 256) {
-    this.#buffer = new Uint8Array(capacity)
+  /** `capacity`: the bytes it holds before it first grows; or these themselves, whatever is in them. */
+  constructor(capacity: number | Uint8Array = 256) {
+    this.#buffer = typeof capacity === 'number' ? new Uint8Array(capacity) : capacity
   }
 
   /** How many bytes have been written. */

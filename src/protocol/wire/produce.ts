@@ -1,5 +1,6 @@
 import type { ByteReader, ByteWriter } from '../../core/bytes.js'
 import type { Compression, ProduceBatch, ProduceRequest, ProduceResponse, ProduceResult } from '../service.js'
+import { beginAnswer } from './answer.js'
 import {
   beginMessage,
   openMessage,
@@ -61,7 +62,7 @@ export function decodeProduceRequest(bytes: Uint8Array): {
 }
 
 export function encodeProduceResponse({ results }: ProduceResponse): Uint8Array {
-  const writer = beginMessage(16 + results.length * 16)
+  const writer = beginAnswer(16 + results.length * 16)
   writeList(
     writer,
     results,

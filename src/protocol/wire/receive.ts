@@ -8,6 +8,7 @@ import type {
   ReceiveRequest,
   ReceiveResponse,
 } from '../service.js'
+import { beginAnswer } from './answer.js'
 import { beginMessage, openMessage, readList, readOptional, writeList, writeOptional } from './wire.js'
 
 const BATCH_OVERHEAD = 32
@@ -49,7 +50,7 @@ export function decodeReceiveRequest(bytes: Uint8Array): ReceiveRequest {
 }
 
 export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Array {
-  const writer = beginMessage(64 + deliveries.reduce((sum, delivery) => sum + sizeOf(delivery), 0))
+  const writer = beginAnswer(64 + deliveries.reduce((sum, delivery) => sum + sizeOf(delivery), 0))
   writeList(writer, deliveries, sizeOf, (delivery) => {
     writer.varint(delivery.partition)
     writeToken(writer, delivery.token)

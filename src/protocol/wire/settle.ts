@@ -1,6 +1,7 @@
 import { PortalError } from '../../core/errors.js'
 import { readRanges, writeRanges } from '../../core/ranges.js'
 import type { Settlement, SettleOutcome, SettleRequest, SettleResponse } from '../service.js'
+import { beginAnswer } from './answer.js'
 import { readToken, writeToken } from './receive.js'
 import { readCredit, writeCredit } from './stream.js'
 import { beginMessage, openMessage, readList, readOptional, writeList, writeOptional } from './wire.js'
@@ -58,7 +59,7 @@ export function decodeSettleRequest(bytes: Uint8Array): SettleRequest {
 }
 
 export function encodeSettleResponse({ lost }: SettleResponse): Uint8Array {
-  const writer = beginMessage()
+  const writer = beginAnswer(64)
   writeList(
     writer,
     lost,

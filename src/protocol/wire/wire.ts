@@ -11,8 +11,8 @@ export const WIRE_VERSION = 1
 /** The content type of that form. */
 export const WIRE_TYPE = 'application/vnd.portal-mq'
 
-/** A writer that has written the version. `capacity`: about how many bytes will come. */
-export function beginMessage(capacity?: number): ByteWriter {
+/** A writer that has written the version. `capacity`: about how many bytes will come, or where they go. */
+export function beginMessage(capacity?: number | Uint8Array): ByteWriter {
   const writer = new ByteWriter(capacity)
   writer.u8(WIRE_VERSION)
   return writer

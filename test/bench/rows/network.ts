@@ -63,7 +63,7 @@ export const networkLatencyRow: Row = ({ directory, quick }) =>
 /** 5,000 consumers asleep over HTTP: what they cost the broker; and 1,000 woken by as many messages, in rounds. */
 export const networkSleepersRow: Row = ({ directory, quick }) =>
   withActors(4, async ([broker, client, server, asker]) => {
-    const rounds = quick ? 5 : 10
+    const rounds = quick ? 10 : 25
     const url = await broker!.play('broker', join(directory, 'data'))
     await client!.play('publish', url, 'warm', 10_000)
     await asleep(url)
