@@ -93,6 +93,10 @@ export class ClusterAudit {
     this.documents = new DocumentAudit(options.ensemble, options.trace, {
       changed: (log, document, before) => this.#documentChanged(log, document, before),
       buried: (topicId) => this.ledger.bury(topicId),
+      registered: ({ storage, generation }) => {
+        for (const database of this.#databases)
+          if (database.storage === storage) database.hands.lives(generation)
+      },
     })
   }
 
@@ -219,8 +223,9 @@ export class ClusterAudit {
         `[4] ${database.name} writes ${kind} at ${log} ${index} in epoch ${epoch}, where ${committed!.kind} of epoch ${committed!.epoch} is committed`,
     )
     if (isLeader) {
-      if (kind === 'epoch' && this.#isInForce(log, epoch))
-        database.hands.begin(log, entry, this.#below(database, log, index))
+      const document = this.documents.partitions.get(log)
+      if (kind === 'epoch' && document?.epoch === epoch)
+        database.hands.begin(log, entry, this.#below(database, log, index), document.incarnation)
       database.hands.appended(log, entry, decodeBody(entry, crc32))
     }
   }

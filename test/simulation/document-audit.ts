@@ -1,5 +1,7 @@
 import { type DocumentKind, decodeDocument } from '../../src/coordination/document-codec.js'
 import {
+  type MemberDocument,
+  memberKind,
   type PartitionDocument,
   partitionKind,
   type ReplicaName,
@@ -11,11 +13,13 @@ import type { Ensemble } from './ensemble.js'
 import type { Trace } from './trace.js'
 import { check } from './violation.js'
 
-/** Who wants to know of partitions' documents. */
+/** Who wants to know of partitions' documents, and of members'. */
 export interface DocumentWatcher {
   changed(log: string, document: PartitionDocument, before: PartitionDocument | undefined): void
   /** A tombstone was written. */
   buried(topicId: string): void
+  /** A broker lives, under this generation. */
+  registered(member: MemberDocument): void
 }
 
 /** Reads every document as it is written to the coordination service, and remembers who led what. */
@@ -58,6 +62,7 @@ export class DocumentAudit {
     const [, folder, topic, partition] = path.split('/')
     if (folder === 'deleted' && topic !== undefined) this.#tombstone(topic)
     else if (folder === 'topics' && topic !== undefined) this.#topic(path)
+    else if (folder === 'members' && topic !== undefined) this.#member(path)
     else if (folder === 'partitions' && partition !== undefined)
       this.#partition(path, `${topic}/${partition}`)
   }
@@ -77,6 +82,11 @@ export class DocumentAudit {
       () => `[11] topic ${document.name} (${document.id}) is there again after it was deleted`,
     )
     this.topics.set(document.id, document)
+  }
+
+  #member(path: string): void {
+    const member = this.#read(memberKind, path)
+    if (member) this.#watcher.registered(member)
   }
 
   #partition(path: string, log: string): void {

@@ -91,6 +91,18 @@ describe('what consumers hold of one leader [invariant 22]', () => {
     leader.ends(one, leader.leases(one, 'c', 0), RETRY)
   })
 
+  it('nor once its broker lives under another life, in which it does not lead that', () => {
+    const leader = new Leader()
+    const first = leader.leases(one, 'c', 0)
+    leader.leases(other, 'c', 0)
+    leader.hands.lives(2)
+    leader.ends(one, first, RETRY)
+    leader.begins(other, 3, leaseOf('c', 0))
+    leader.writes(other, leaseOf('d', 1), 3)
+    const again = leader.leases(one, 'c', 0)
+    expect(() => leader.ends(one, again, RETRY)).toThrow('among 2 of one leader')
+  })
+
   it('nor is the last of those that it held when it fell silent', () => {
     const leader = new Leader()
     const first = leader.leases(one, 'c', 0)

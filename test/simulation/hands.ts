@@ -10,6 +10,8 @@ import { check } from './violation.js'
 /** A log as its leader sees it. */
 interface Led {
   readonly epoch: number
+  /** The broker's life that leads it. */
+  readonly life: number
   next: number
   readonly groups: Map<string, GroupAudit>
   /** Its leases count: before its topic has it a leader neither begins nor ends any. */
@@ -30,14 +32,16 @@ export class Hands {
   readonly #silent = new Set<string>()
   /** The same, also of those that have nothing left. */
   readonly #everSilent = new Set<string>()
+  /** The last of the broker's lives that is known to all. */
+  #life = 0
 
   constructor(maxDeliveries: (group: string) => number) {
     this.#maxDeliveries = maxDeliveries
   }
 
   /** It begins to lead a log, in which it has these entries before that of its epoch. */
-  begin(log: string, { epoch, index }: StoredEntry, before: Iterable<StoredEntry>): void {
-    const led: Led = { epoch, next: index, groups: new Map(), isFound: false, isOver: false }
+  begin(log: string, { epoch, index }: StoredEntry, before: Iterable<StoredEntry>, life = this.#life): void {
+    const led: Led = { epoch, life, next: index, groups: new Map(), isFound: false, isOver: false }
     for (const entry of before) {
       if (entry.kind === 'messages') continue
       const body = decodeBody(entry, crc32)
@@ -53,6 +57,11 @@ export class Hands {
   end(log: string, epoch: number): void {
     const led = this.#led.get(log)
     if (led && led.epoch < epoch) led.isOver = true
+  }
+
+  /** It has begun another session, with a life of its own: what it leads in an earlier one it leaves, log by log, as soon as it looks at their documents. */
+  lives(generation: number): void {
+    this.#life = Math.max(this.#life, generation)
   }
 
   /** Its process is gone. */
@@ -83,7 +92,7 @@ export class Hands {
     for (const { group, consumer, ranges } of grants) {
       const offsets = offsetsOf(ranges)
       const suspect = offsets.find((offset) => led.groups.get(group)?.isSuspect(offset))
-      const { held, suspects } = this.#holds(log, group, consumer, isCertain)
+      const { held, suspects } = this.#holds(log, group, consumer, this.#isCertain)
       check(
         suspect === undefined || (offsets.length === 1 && held === 0),
         () =>
@@ -103,7 +112,7 @@ export class Hands {
       if (!lease || (!isFailure && change.type !== 'suspected')) return []
       const consumer = groupOf(led.groups, group).leases.get(tokenName(lease))!
       const name = nameOf(log, group, consumer)
-      const least = this.#holds(log, group, consumer, isCertain).held
+      const least = this.#holds(log, group, consumer, this.#isCertain).held
       const most = this.#holds(log, group, consumer, () => true).held
       return [{ consumer, group, name, isFailure, least, most }]
     })
@@ -145,8 +154,11 @@ export class Hands {
       this.#everSilent.add(name)
     }
     for (const { group, consumer, name } of silent)
-      if (this.#holds(log, group, consumer, isCertain).held === 0) this.#silent.delete(name)
+      if (this.#holds(log, group, consumer, this.#isCertain).held === 0) this.#silent.delete(name)
   }
+
+  /** That its leases count for its leader is certain. */
+  readonly #isCertain = ({ isFound, isOver, life }: Led): boolean => isFound && !isOver && life >= this.#life
 
   #hear(log: string, group: string, consumer: string): void {
     this.#silent.delete(nameOf(log, group, consumer))
@@ -194,11 +206,6 @@ function groupOf(groups: ReadonlyMap<string, GroupAudit>, name: string): GroupAu
   const group = groups.get(name)
   check(group !== undefined, () => `a leader names group ${name}, which is not there`)
   return group!
-}
-
-/** That its leases count for its leader is certain. */
-function isCertain({ isFound, isOver }: Led): boolean {
-  return isFound && !isOver
 }
 
 function nameOf(log: string, group: string, consumer: string): string {
