@@ -115,6 +115,18 @@ it('of what comes for a replica while it is removed the last counts', async () =
   expect(await stored()).toBe(1)
 })
 
+it('what comes for a replica while it is removed counts no more once its topic is deleted [11]', async () => {
+  const { runtime, replicas, state, stored } = await openBroker()
+  replicas.assign(topic, documentOf(1, self))
+  await runtime.runUntil(() => state.position?.next === 1, 5_000)
+  replicas.assign(topic, documentOf(2))
+  replicas.assign(topic, { ...documentOf(3, self), leader: self, epoch: 2 })
+  await runtime.runUntil(replicas.removeTopic('t', new PortalError('TOPIC_NOT_FOUND', 'It was deleted.')))
+  await runtime.advance(1_000)
+  expect(replicas.find('t', 0)).toBeUndefined()
+  expect(await stored()).toBe(0)
+})
+
 it('a leader that cannot read what nobody else has gives way to one that has all that is committed', async () => {
   const { runtime, replicas, state } = await openBroker()
   replicas.assign(topic, { ...documentOf(1, self), leader: self, inSync: [leader, self] })

@@ -141,6 +141,8 @@ export class ReplicaSet {
 
   /** Ends all replicas of a topic and removes what is stored of it: it was deleted. */
   async removeTopic(topicId: string, error: PortalError): Promise<void> {
+    // What was to be given back once it is removed is not.
+    for (const log of this.#returning.keys()) if (log.startsWith(`${topicId}/`)) this.#returning.delete(log)
     const all = [...this.#replicas.values()].filter(({ document }) => document.topicId === topicId)
     await Promise.all(all.map((replica) => this.#remove(replica, error)))
     const logs = await this.#host.storage.logs()
