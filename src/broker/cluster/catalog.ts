@@ -13,7 +13,7 @@ import type { PushedDocument, UpdateRequest } from '../../protocol/peer-service.
 
 /** What a push changed. */
 export interface CatalogChanges {
-  readonly topics: TopicDocument[]
+  topics: TopicDocument[]
   /** Topics that are no more under their names; only a tombstone says that they were deleted. */
   readonly unnamed: string[]
   readonly partitions: VersionedPartition[]
@@ -135,6 +135,8 @@ export class Catalog {
     this.#buried.add(topicId)
     const topic = this.#topics.get(topicId)
     this.#topics.delete(topicId)
+    // Deleted before this broker was told that it is there: it is not shown.
+    changes.topics = changes.topics.filter(({ id }) => id !== topicId)
     for (let at = 0; at < (topic?.partitions ?? 0); at++)
       this.#partitions.delete(paths.partition(topicId, at))
     changes.tombstones.push(document)
