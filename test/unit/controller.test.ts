@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { encodeDocument } from '../../src/coordination/document-codec.js'
 import { controllerKind, paths } from '../../src/coordination/documents.js'
+import type { VersionedPartition } from '../../src/coordination/partition-version.js'
 import { PortalError } from '../../src/core/errors.js'
 import { Workload } from '../../src/core/placement/workload.js'
 import { documentStore, FakeCluster } from './controller-support.js'
@@ -587,6 +589,26 @@ describe('topics', () => {
     // Made again under its name it is another.
     const again = await cluster.createTopic('orders', { id: 'another' })
     await cluster.until(() => everyoneKnows(again.id, 1))
+  })
+
+  it('that are gone hold up nothing, whatever comes late of them', async () => {
+    const topic = await running({ replicas: 2 })
+    const [{ version, ...document }] = (await cluster.partitions(topic)) as [VersionedPartition]
+    const target = [...document.replicas].reverse()
+    const text = new TextDecoder().decode(
+      encodeDocument({ ...document, target }, { writer: 'leader', nonce: '' }),
+    )
+    await cluster.metadata().deleteTopic('orders', 9)
+    const store = cluster.tree.connect()
+    await cluster.until(async () => (await store.children(paths.tombstones)).length === 0)
+    await cluster.pass(100)
+    const path = paths.partition(topic.id, 0)
+    cluster.controller().controller!.report([{ path, version: version + 1, text }])
+    expect(await cluster.command({ type: 'rebalance' })).toEqual({ type: 'planned', moves: 0 })
+    const { broker } = document.replicas.find((it) => it.broker !== cluster.controller().id)!
+    await cluster.brokers.get(broker)!.die()
+    await cluster.pass(1_000)
+    expect(await cluster.command({ type: 'forget', broker })).toEqual({ type: 'forgotten' })
   })
 
   it('whose deletion was cut short are deleted, whose making was cut short are ended', async () => {

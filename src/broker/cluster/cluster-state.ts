@@ -127,11 +127,12 @@ export class ClusterState {
     return this.#moving
   }
 
-  /** Of two versions the higher one stays. */
+  /** Of two versions the higher one stays. Of a topic that is not known nothing does: it is gone, or is yet to be read with its partitions. */
   adopt(path: string, partition: Versioned<PartitionDocument>): void {
     const known = this.#partitions.get(path)
     if (known && known.version >= partition.version) return
-    if (this.tombstones.known.has(partition.document.topicId)) return
+    const { topicId } = partition.document
+    if (!this.#topicsById.has(topicId) || this.tombstones.known.has(topicId)) return
     this.#partitions.set(path, partition)
     const moved = this.#moving.has(path) !== (partition.document.target !== undefined)
     if (partition.document.target) this.#moving.add(path)

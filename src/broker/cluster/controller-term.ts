@@ -88,7 +88,7 @@ export class ControllerTerm {
       onTopic: (topic) => {
         const { id, name, partitions } = topic.document
         this.#broadcaster.push(paths.topic(name), topic)
-        // Some may have been reported before the topic was seen.
+        // What they need may have changed with it.
         for (let at = 0; at < partitions; at++) this.#writer.examine(paths.partition(id, at))
       },
       onTopicGone: ({ document, version }) => {
