@@ -277,7 +277,7 @@ export class Clustered implements Standing {
 
   async join(url: string | undefined): Promise<void> {
     const { runtime } = this.#parts
-    const first = await this.#sessions.open(url!)
+    await this.#sessions.open(url!)
     this.#watchStorage()
     const ends = { timeout: FIRST_WORD, signal: this.#ending.signal }
     const heard = await sleepUntil<true>(runtime.timers, 'joining', ends, (resolve) => {
@@ -291,19 +291,19 @@ export class Clustered implements Standing {
         `No controller of the cluster has spoken to this broker within ${FIRST_WORD / 1_000} seconds: can the other brokers reach ${url}, trust its certificate, and have they the same secret? The log of the controller says which.`,
       )
     }
-    await this.#untilToldOfTopics(first)
+    await this.#untilToldOfTopics()
     this.#isOpen = true
     this.#parts.hosting.allOpen()
   }
 
   /** Until every topic that there is has been shown here, or it takes too long: others have to be asked until then. */
-  async #untilToldOfTopics({ store }: ClusterSession): Promise<void> {
+  async #untilToldOfTopics(): Promise<void> {
     const { runtime, hosting } = this.#parts
     const end = runtime.clock.monotonic() + TOLD_OF_TOPICS
     while (runtime.clock.monotonic() < end && !this.#ending.signal.aborted) {
-      // Looked up anew each time: some may be deleted meanwhile.
-      const names = await store.children(paths.topics).catch(() => [])
-      const areShown = () => names.every((name) => hosting.findByName(name) !== undefined)
+      // Looked up anew each time: some may be deleted meanwhile. Without an answer it is not known which there are, and another session may say.
+      const names = await this.#session?.store.children(paths.topics).catch(() => undefined)
+      const areShown = () => names?.every((name) => hosting.findByName(name) !== undefined) ?? false
       if (areShown()) return
       await hosting.until(areShown, TOLD_OF_TOPICS / 20)
     }

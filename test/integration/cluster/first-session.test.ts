@@ -114,3 +114,23 @@ describe('a broker whose disk fails before it has joined the cluster', () => {
     await older.close()
   })
 })
+
+it('a broker that was not told which topics there are asks again before it serves', async () => {
+  cluster = await InProcessCluster.open(['a'])
+  const { tree } = cluster
+  const connect = tree.connect.bind(tree)
+  let asked = 0
+  tree.connect = () => {
+    const store = connect()
+    const children = store.children.bind(store)
+    store.children = async (path) => {
+      // The second time the answer is lost with the session.
+      if (path === paths.topics && ++asked === 2) await tree.expire(store)
+      if (path === paths.topics && asked < 3) throw new PortalError('DISCONNECTED', 'The answer was lost.')
+      return children(path)
+    }
+    return store
+  }
+  await cluster.start('b')
+  expect(asked).toBe(3)
+})
