@@ -148,6 +148,86 @@ describe('placing new partitions', () => {
   })
 })
 
+/** A cluster, some of whose disks are nearly full; and partitions that are on it already, over so many of its brokers. */
+const fullDisks = sizes.chain((size) =>
+  fc.record({
+    size: fc.constant(size),
+    racks: fc.nat(3),
+    more: fc.nat(3),
+    full: fc.subarray(Array.from({ length: size.brokers + 3 }, (_, at) => `b${at}`)),
+  }),
+)
+
+function fill(view: Map<string, ClusterMember>, full: readonly string[]): Map<string, ClusterMember> {
+  for (const broker of full) {
+    const member = view.get(broker)
+    if (member) view.set(broker, { ...member, full: true })
+  }
+  return view
+}
+
+/** What each partition has got, and had not. */
+function added(before: readonly PlacedPartition[], after: readonly PlacedPartition[]): Replica[] {
+  return after.flatMap(({ replicas }, at) =>
+    replicas.filter((replica) => !includesReplica(before[at]!.replicas, replica)),
+  )
+}
+
+describe('a broker whose disk is nearly full', () => {
+  it('gets new partitions only where all that have room have one, and leads none of those that another can', () => {
+    fc.assert(
+      fc.property(fullDisks, ({ size: { brokers, count, replicas }, racks, full }) => {
+        const view = fill(cluster(brokers, racks), full)
+        const roomy = [...view.values()].filter((member) => !member.full)
+        for (const placed of place(view, count, replicas)) {
+          const isFull = ({ broker }: Replica) => view.get(broker)!.full === true
+          expect(placed.replicas).toHaveLength(replicas)
+          expect(placed.replicas.filter(isFull)).toHaveLength(Math.max(0, replicas - roomy.length))
+          expect(isFull(placed.leader!)).toBe(roomy.length === 0)
+          expect(preferredMoves([placed], view)).toEqual([])
+        }
+      }),
+    )
+  })
+
+  it('gets no replicas by moves while another has room, and as ever when none has', () => {
+    fc.assert(
+      fc.property(fullDisks, ({ size: { brokers, count, replicas }, racks, more, full }) => {
+        const partitions = place(cluster(brokers, racks), count, replicas)
+        const plans = (view: Map<string, ClusterMember>) => {
+          const drained = new Map(view).set('b0', { ...view.get('b0')!, drained: true })
+          return [
+            rebalancePlan(partitions, view),
+            completionPlan(partitions, view, () => replicas + 1),
+            drainPlan(partitions, drained, new Set(['b0'])),
+          ]
+        }
+        const view = fill(cluster(brokers + more, racks), full)
+        const hosts = [...view.values()]
+        for (const moves of plans(view)) {
+          const got = added(partitions, applied(partitions, moves)).map(({ broker }) => view.get(broker)!)
+          if (hosts.some((member) => !member.full && member.broker !== 'b0'))
+            expect(got.filter((member) => member.full)).toEqual([])
+        }
+        const all = [...view.keys()]
+        expect(plans(fill(new Map(view), all))).toEqual(plans(cluster(brokers + more, racks)))
+        const balanced = applied(partitions, rebalancePlan(partitions, view))
+        expect(rebalancePlan(balanced, view)).toEqual([])
+      }),
+    )
+  })
+
+  it('is drained and relieved as any other', () => {
+    const partitions = place(cluster(2), 8, 1)
+    const view = fill(cluster(3), ['b0'])
+    const after = applied(partitions, rebalancePlan(partitions, view))
+    expect(Workload.of(after).replicas('b0')).toBeLessThan(4)
+    view.set('b0', { ...view.get('b0')!, drained: true })
+    const drained = applied(partitions, drainPlan(partitions, view, new Set(['b0'])))
+    expect(Workload.of(drained).replicas('b0')).toBe(0)
+  })
+})
+
 /** A partition over some of six brokers, and any state of the six. */
 const situations = fc
   .record({

@@ -6,7 +6,7 @@ export interface ClusterMember extends Replica {
   readonly rack?: string | undefined
   /** It is about to leave: it leads nothing new and gets no replicas. */
   readonly leaving?: boolean | undefined
-  /** It takes no messages: it leads only what nobody with room can. */
+  /** It takes no messages: it leads only what nobody with room can, and gets replicas only where nobody with room is left. */
   readonly full?: boolean | undefined
   /** No replica goes to it any more. */
   readonly drained?: boolean | undefined
@@ -39,6 +39,12 @@ export function canTakeMessages(replica: Replica, view: MembersView): boolean {
 export function hostsOf(view: MembersView): ClusterMember[] {
   const hosts = [...view.values()].filter(({ leaving, drained }) => !leaving && !drained)
   return hosts.sort((a, b) => (a.broker < b.broker ? -1 : 1))
+}
+
+/** Those of them whose disks have room for more; all, if none has. */
+export function withRoom(hosts: readonly ClusterMember[]): readonly ClusterMember[] {
+  const roomy = hosts.filter(({ full }) => !full)
+  return roomy.length > 0 ? roomy : hosts
 }
 
 /** What fails together: a broker without a rack is a rack of its own. */

@@ -1,4 +1,4 @@
-import { type ClusterMember, hostsOf, type MembersView, rackOf } from './members-view.js'
+import { type ClusterMember, hostsOf, type MembersView, rackOf, withRoom } from './members-view.js'
 import { nameOf, type PlacedPartition, type Replica } from './placed-partition.js'
 import { spreadLeaders } from './spread-leaders.js'
 import { Workload } from './workload.js'
@@ -22,6 +22,8 @@ export class MoveBoard {
   readonly slots: readonly Slot[]
   readonly #view: MembersView
   readonly #hosts: readonly ClusterMember[]
+  /** Those of the hosts that get more: what a disk has not room for is not copied to it. */
+  readonly #takers: readonly ClusterMember[]
   readonly #load: Workload
   readonly #byBroker = new Map<string, Set<Slot>>()
 
@@ -29,6 +31,7 @@ export class MoveBoard {
     const all = [...partitions]
     this.#view = view
     this.#hosts = hostsOf(view)
+    this.#takers = withRoom(this.#hosts)
     this.#load = Workload.of(all)
     this.slots = all
       .filter(({ target, replicas }) => target === undefined && countBrokers(replicas) === replicas.length)
@@ -40,8 +43,8 @@ export class MoveBoard {
   replace(slot: Slot, from: string): boolean {
     const rest = slot.brokers.filter((broker) => broker !== from)
     // `from` is left out of the choice, not of the racks that are free.
-    const hosts = this.#hosts.filter(({ broker }) => broker !== from)
-    const to = this.#load.bestHost(hosts, this.#withRacks(rest))
+    const takers = this.#takers.filter(({ broker }) => broker !== from)
+    const to = this.#load.bestHost(takers, this.#withRacks(rest))
     if (to === undefined) return false
     this.#swap(slot, from, to.broker)
     return true
@@ -49,7 +52,7 @@ export class MoveBoard {
 
   /** Adds the best broker that has no replica of it yet. */
   extend(slot: Slot): boolean {
-    const host = this.#load.bestHost(this.#hosts, this.#withRacks(slot.brokers))
+    const host = this.#load.bestHost(this.#takers, this.#withRacks(slot.brokers))
     if (host === undefined) return false
     slot.brokers.push(host.broker)
     this.#slotsOf(host.broker).add(slot)
@@ -63,17 +66,18 @@ export class MoveBoard {
       for (const broker of [...slot.brokers].reverse()) {
         const others = slot.brokers.filter((other) => other !== broker)
         const taken = new Set(others.map((other) => this.#rack(other)))
-        const free = this.#hosts.some((host) => !taken.has(rackOf(host)))
+        const free = this.#takers.some((host) => !taken.has(rackOf(host)))
         if (taken.has(this.#rack(broker)) && free) this.replace(slot, broker)
       }
     }
   }
 
-  /** Moves one replica from a busy broker to one that has at least two fewer. Whether one could. */
+  /** Moves one replica from a busy broker to one that has at least two fewer, and room for it. Whether one could. */
   evenOut(): boolean {
     const count = ({ broker }: ClusterMember) => this.#load.replicas(broker)
-    const ascending = [...this.#hosts].sort((a, b) => count(a) - count(b))
-    for (const from of [...ascending].reverse()) {
+    const ascending = [...this.#takers].sort((a, b) => count(a) - count(b))
+    const descending = [...this.#hosts].sort((a, b) => count(a) - count(b)).reverse()
+    for (const from of descending) {
       for (const to of ascending) {
         if (count(from) - count(to) < 2) break
         const slot = this.#movable(from, to)

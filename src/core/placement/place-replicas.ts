@@ -1,6 +1,6 @@
 import { PortalError } from '../errors.js'
 import { murmur2 } from '../murmur2.js'
-import { type ClusterMember, hostsOf, type MembersView } from './members-view.js'
+import { type ClusterMember, canTakeMessages, hostsOf, type MembersView, withRoom } from './members-view.js'
 import { nameOf, type PlacedPartition, type Replica } from './placed-partition.js'
 import { spreadLeaders } from './spread-leaders.js'
 import type { Workload } from './workload.js'
@@ -22,7 +22,8 @@ export interface PlacementRequest {
 
 /**
  * Places new partitions on the brokers that live and are neither drained nor leaving: over racks first, then where there is the least to do;
- * leaders are spread too. The same request gives the same answer. All replicas are in sync: there is nothing yet that one could lack.
+ * leaders are spread too. A broker whose disk is nearly full is the last to be chosen, whatever its rack, and does not lead where another can. The same
+ * request gives the same answer. All replicas are in sync: there is nothing yet that one could lack.
  *
  * NOT_ENOUGH_REPLICAS if there are fewer brokers than `minInSync`: nothing could be acknowledged as it was asked for.
  */
@@ -38,7 +39,7 @@ export function placeReplicas(request: PlacementRequest): PlacedPartition[] {
   for (const [broker, total] of leads) load.leads.set(broker, total)
   return sets.map((set, at) => {
     const placed = set.map((broker): Replica => nameOf(view.get(broker) as ClusterMember))
-    const leader = placed[0] as Replica
+    const leader = placed.find((replica) => canTakeMessages(replica, view)) ?? (placed[0] as Replica)
     const incarnation = view.get(leader.broker)?.generation
     return { topicId, partition: from + at, epoch: 0, leader, incarnation, replicas: placed, inSync: placed }
   })
@@ -47,8 +48,9 @@ export function placeReplicas(request: PlacementRequest): PlacedPartition[] {
 /** The brokers of one partition, as ids; the one that leads least comes first. */
 function chooseHosts(hosts: readonly ClusterMember[], replicas: number, load: Workload): string[] {
   const chosen: ClusterMember[] = []
+  const roomy = withRoom(hosts)
   while (chosen.length < replicas) {
-    const host = load.bestHost(hosts, chosen)
+    const host = load.bestHost(roomy, chosen) ?? load.bestHost(hosts, chosen)
     if (host === undefined) break
     chosen.push(host)
     load.addReplica(host.broker)
