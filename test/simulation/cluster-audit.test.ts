@@ -58,13 +58,18 @@ class Scene {
   }
 
   /** Throws what the audit finds. */
-  async document(change: { epoch: number; leader: string; inSync: readonly string[] }): Promise<void> {
+  async document(change: {
+    epoch: number
+    leader: string
+    inSync: readonly string[]
+    replicas?: readonly string[]
+  }): Promise<void> {
     const document: PartitionDocument = {
       topicId: 'topic',
       partition: 0,
       epoch: change.epoch,
       leader: replica(change.leader),
-      replicas: NAMES.map(replica),
+      replicas: (change.replicas ?? NAMES).map(replica),
       inSync: change.inSync.map(replica),
     }
     const data = encodeDocument(document, { writer: 'w', nonce: 'n' })
@@ -377,6 +382,17 @@ describe('the audit of a cluster', () => {
     b.write([{ type: 'delete-log', log: LOG }])
     b.sync()
     expect(() => scene.audit.ledger.sent(LOG, 0)).toThrow('[3]')
+  })
+
+  it('finds what a disk has and the document does not give it', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    scene.sync(...NAMES)
+    expect(scene.audit.unequal()).toBeUndefined()
+    await scene.document({ epoch: 1, leader: 'a', inSync: ['a', 'b'], replicas: ['a', 'b'] })
+    expect(scene.audit.unequal()).toBe('c still has topic/0, which is elsewhere')
+    scene.write(['c'], [{ type: 'delete-log', log: LOG }])
+    expect(scene.audit.unequal()).toBeUndefined()
   })
 
   it('finds a document that is gone without a tombstone', async () => {

@@ -473,8 +473,13 @@ export class ClusterAudit {
     }
     for (const database of this.#databases) {
       if (database.isWiped) continue
-      const stray = database.disk.view.logs().find((log) => this.documents.isGone(topicOf(log)))
-      if (stray) return `${database.name} still has ${stray}, whose topic was deleted`
+      for (const log of database.disk.view.logs()) {
+        if (this.documents.isGone(topicOf(log)))
+          return `${database.name} still has ${log}, whose topic was deleted`
+        const document = this.documents.partitions.get(log)
+        if (document && !isIn(document.replicas, database))
+          return `${database.name} still has ${log}, which is elsewhere`
+      }
     }
     return undefined
   }

@@ -1,4 +1,4 @@
-import { expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Hosting } from '../../src/broker/hosting.js'
 import { ReplicaSet, type ReplicaSetHost } from '../../src/broker/replication/replica-set.js'
 import { Topic } from '../../src/broker/topic.js'
@@ -8,6 +8,7 @@ import type { VersionedPartition } from '../../src/coordination/partition-versio
 import { abortedError, PortalError } from '../../src/core/errors.js'
 import type { FetchPosition, PeerService } from '../../src/protocol/peer-service.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
+import type { Write } from '../../src/storage/storage.js'
 import { epochEntry } from './fetch-support/epoch-entry.js'
 import { partitionHost } from './partition-support.js'
 
@@ -29,13 +30,16 @@ function memberOf(replica: ReplicaName): MemberDocument {
   return { ...replica, generation: 1, url: `http://${replica.broker}`, versions, startedAt: 0 }
 }
 
-/** A broker, and another that leads an entry if it is to, and says what `told` says of documents. */
-async function openBroker() {
+/** A broker, and another that leads an entry if it is to, and says what `told` says of documents. `before`: what is stored as the broker starts. */
+async function openBroker(before: readonly Write[] = []) {
   const runtime = virtualRuntime()
   const partitions = partitionHost(runtime)
   const { storage } = partitions
+  await storage.commit(before, { durable: true })
   const state = {
     told: 0,
+    /** What a reader of the coordination store gets; undefined: it cannot be reached. */
+    inForce: undefined as VersionedPartition | undefined,
     position: undefined as FetchPosition | undefined,
     changed: undefined as VersionedPartition | undefined,
   }
@@ -66,6 +70,10 @@ async function openBroker() {
     cluster: () => 'c',
     connectPeer: () => ({ fetch }) as unknown as PeerService,
     readGroups: async () => [],
+    readDocument: async () => {
+      if (state.inForce) return state.inForce
+      throw new PortalError('DISCONNECTED', 'The coordination service cannot be reached.')
+    },
     leads: () => {},
     changeDocument: async (known, change) => {
       const changed = change(known, known.version)
@@ -138,4 +146,40 @@ it('a leader that cannot read what nobody else has gives way to one that has all
   // As any that begins anew it asks for all.
   await runtime.runUntil(() => state.position?.epoch === 2, 5_000)
   expect(state.position?.next).toBe(0)
+})
+
+describe('a broker that was away', () => {
+  const STORED: Write[] = [{ type: 'append', log: 't/0', entries: [epochEntry(0)] }]
+
+  it('removes what was moved elsewhere meanwhile', async () => {
+    const { runtime, replicas, state, stored } = await openBroker(STORED)
+    replicas.assign(topic, documentOf(2))
+    await runtime.advance(5_000)
+    // Whether it is so cannot be asked.
+    expect(await stored()).toBe(1)
+    state.inForce = documentOf(3)
+    await runtime.advance(5_000)
+    expect(await stored()).toBe(0)
+  })
+
+  it('keeps what an old document alone says is elsewhere: it may be counted on', async () => {
+    const { runtime, replicas, state, stored } = await openBroker(STORED)
+    state.inForce = documentOf(3, self)
+    replicas.assign(topic, documentOf(2))
+    await runtime.advance(5_000)
+    expect(await stored()).toBe(1)
+    replicas.assign(topic, documentOf(3, self))
+    await runtime.runUntil(() => state.position?.next === 1, 5_000)
+  })
+
+  it('begins anew with what is given back while it is removed', async () => {
+    const { runtime, replicas, state, stored } = await openBroker(STORED)
+    state.inForce = documentOf(2)
+    replicas.assign(topic, documentOf(2))
+    replicas.assign(topic, documentOf(3, self))
+    await runtime.runUntil(() => state.position !== undefined, 5_000)
+    expect(state.position).toMatchObject({ next: 0, documentVersion: 3 })
+    await runtime.runUntil(() => state.position?.next === 1, 5_000)
+    expect(await stored()).toBe(1)
+  })
 })

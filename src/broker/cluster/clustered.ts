@@ -258,6 +258,7 @@ export class Clustered implements Standing {
       entryVersion: () => Math.min(this.#versions.entry, ENTRY_VERSION),
       sessionHolds: () => this.#session?.holds() ?? false,
       readGroups: (topicId) => this.metadata.listGroups(topicId),
+      readDocument: async (topicId, partition) => this.metadata.readPartition(topicId, partition),
       leads: (topic) => {
         this.#leaderships++
         this.#groups.watch(topic)

@@ -1,8 +1,9 @@
 import type { MemberDocument, ReplicaName } from '../../coordination/documents.js'
 import type { VersionedPartition } from '../../coordination/partition-version.js'
-import { PortalError } from '../../core/errors.js'
-import { includesReplica, isSameReplica } from '../../core/placement/placed-partition.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
+import { includesReplica } from '../../core/placement/placed-partition.js'
 import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
+import { pause } from '../../runtime/pause.js'
 import { logName } from '../hosting.js'
 import type { Topic } from '../topic.js'
 import { Barrier } from './barrier.js'
@@ -13,6 +14,9 @@ import { LeaderLine } from './leader-line.js'
 import type { ServedPartition } from './leader-session.js'
 import { notLed, Replica, type ReplicaHost } from './replica.js'
 import { Throttle } from './throttle.js'
+
+/** How long to wait before a document that could not be read is asked for again (ms). */
+const RETRY = 1_000
 
 export interface ReplicaSetHost
   extends Omit<
@@ -33,6 +37,8 @@ export interface ReplicaSetHost
   readonly throttledRate: number
   /** Who lives, by broker id. */
   members(): ReadonlyMap<string, MemberDocument>
+  /** A partition's document, no older than this broker's session; undefined: it is gone. */
+  readDocument(topicId: string, partition: number): Promise<VersionedPartition | undefined>
   connectPeer(url: string): PeerService
 }
 
@@ -53,14 +59,17 @@ export class ReplicaSet {
   readonly #lines = new Map<string, Followed>()
   readonly #throttle: Throttle
   readonly #distrusted: Set<string>
-  /** Those that are being removed, and what came for them since. */
-  readonly #leaving = new Set<Replica>()
+  /** Logs that were stored when the broker was started, and that no document has named since. */
+  readonly #unclaimed: Set<string>
+  /** Logs that are being removed, and what came for them since. */
+  readonly #leaving = new Set<string>()
   readonly #returning = new Map<string, { readonly topic: Topic; readonly document: VersionedPartition }>()
   #lastSession: number
   #stopped: PortalError | undefined
 
-  private constructor(host: ReplicaSetHost, distrusted: Set<string>) {
+  private constructor(host: ReplicaSetHost, logs: readonly string[], distrusted: Set<string>) {
     this.#host = host
+    this.#unclaimed = new Set(logs)
     this.#distrusted = distrusted
     // By chance, below 2^47: leaders may know sessions of another process with this name.
     this.#lastSession = Math.floor(host.runtime.random.float() * 2 ** 47)
@@ -103,9 +112,10 @@ export class ReplicaSet {
     })
   }
 
-  /** Knows which logs are not whole. */
+  /** Knows which logs there are, and which of them are not whole. */
   static async open(host: ReplicaSetHost): Promise<ReplicaSet> {
-    return new ReplicaSet(host, await unfinishedInstalls(host.storage))
+    const { storage } = host
+    return new ReplicaSet(host, await storage.logs(), await unfinishedInstalls(storage))
   }
 
   get replicas(): Iterable<Replica> {
@@ -120,19 +130,13 @@ export class ReplicaSet {
   assign(topic: Topic, document: VersionedPartition): void {
     if (this.#stopped) return
     const log = logName(document.topicId, document.partition)
-    const known = this.#replicas.get(log)
-    const { self } = this.#host
-    const named = [...document.replicas, ...(document.target ?? [])].some((one) => isSameReplica(one, self))
-    if (!named) {
-      if (!known || document.version < known.documentVersion) return
-      this.#returning.delete(log)
-      if (!this.#leaving.has(known)) void this.#retire(known)
-      return
-    }
-    if (known && this.#leaving.has(known)) {
+    if (!names(document, this.#host.self)) return this.#dismiss(log, document)
+    if (this.#leaving.has(log)) {
       this.#returning.set(log, { topic, document })
       return
     }
+    this.#unclaimed.delete(log)
+    const known = this.#replicas.get(log)
     if (known) return known.assign(document)
     const replica = new Replica(this.#replicaHost, topic, log, document)
     this.#replicas.set(log, replica)
@@ -183,6 +187,15 @@ export class ReplicaSet {
     return this.#replicas.get(logName(topicId, partition))?.led
   }
 
+  /** There is to be nothing of this log here. */
+  #dismiss(log: string, document: VersionedPartition): void {
+    const known = this.#replicas.get(log)
+    if (known ? document.version < known.documentVersion : !this.#unclaimed.has(log)) return
+    this.#returning.delete(log)
+    if (this.#leaving.has(log)) return
+    void (known ? this.#retire(known) : this.#discard(log, document))
+  }
+
   async #retire(replica: Replica): Promise<void> {
     await this.#remove(replica, notLed(replica.log)).catch(() => {
       // The storage has failed, which others report; what is left goes with the next document.
@@ -190,15 +203,48 @@ export class ReplicaSet {
   }
 
   async #remove(replica: Replica, error: PortalError): Promise<void> {
-    this.#leaving.add(replica)
+    const { log } = replica
+    this.#leaving.add(log)
     await replica.end(error)
-    await this.#host.storage.commit(forgetLog(replica.log), { durable: true })
-    this.#distrusted.delete(replica.log)
-    this.#leaving.delete(replica)
-    if (this.#replicas.get(replica.log) === replica) this.#replicas.delete(replica.log)
-    // It may have been given back meanwhile.
-    const back = this.#returning.get(replica.log)
-    this.#returning.delete(replica.log)
+    await this.#forget(log)
+    if (this.#replicas.get(log) === replica) this.#replicas.delete(log)
+    this.#left(log)
+  }
+
+  /**
+   * Removes what was moved elsewhere while this broker was away. Who it was before it was started is not known here, so the document that says so may be
+   * an old one, and the log be counted on: the one in force is asked.
+   */
+  async #discard(log: string, document: VersionedPartition): Promise<void> {
+    this.#leaving.add(log)
+    let failed = false
+    try {
+      const inForce = await this.#host.readDocument(document.topicId, document.partition)
+      // Of a topic that was deleted all goes at once (invariant 11).
+      if (inForce && !names(inForce, this.#host.self)) {
+        await this.#forget(log)
+        this.#unclaimed.delete(log)
+      }
+    } catch (error) {
+      if (!isPortalError(error)) throw error
+      failed = true
+    }
+    this.#left(log)
+    if (!failed) return
+    await pause(this.#host.runtime.timers, RETRY)
+    if (!this.#stopped) this.#dismiss(log, document)
+  }
+
+  async #forget(log: string): Promise<void> {
+    await this.#host.storage.commit(forgetLog(log), { durable: true })
+    this.#distrusted.delete(log)
+  }
+
+  /** It is removed, and may have been given back meanwhile. */
+  #left(log: string): void {
+    this.#leaving.delete(log)
+    const back = this.#returning.get(log)
+    this.#returning.delete(log)
     if (back) this.assign(back.topic, back.document)
   }
 
@@ -259,4 +305,8 @@ export class ReplicaSet {
       this.#throttle,
     )
   }
+}
+
+function names({ replicas, target = [] }: VersionedPartition, self: ReplicaName): boolean {
+  return includesReplica([...replicas, ...target], self)
 }

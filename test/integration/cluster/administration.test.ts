@@ -92,6 +92,24 @@ test('a drained broker gives up all it has, by whichever broker is asked, and ta
   expect((await of('c')).replicas).toBeGreaterThan(0)
 })
 
+test('a broker that comes back removes what was moved elsewhere while it was away', async () => {
+  const { cluster, broker, admin } = await start(['a', 'b', 'c', 'd'])
+  await admin('a').createTopic('orders', { partitions: 4, replicas: 3 })
+  const producer = new Producer(broker('a'))
+  for (const partition of [0, 1, 2, 3]) await producer.send('orders', partition, { partition })
+  const stored = async () => Object.keys(await cluster.logs('d')).length
+  await expect.poll(stored).toBe(3)
+  const { id } = broker('d')
+  await broker('d').close()
+  await admin('a').drainBroker(id)
+  await expect.poll(async () => (await admin('a').drainBroker(id)).moves).toBe(0)
+  expect(await stored()).toBe(3)
+  await cluster.start('d', FAST)
+  await expect.poll(stored).toBe(0)
+  const { partitions } = await admin('d').describeTopic('orders')
+  for (const { inSync } of partitions) expect([...inSync].sort()).toEqual(['a', 'b', 'c'])
+})
+
 test('a broker that is gone for good is forgotten, once nothing is on it', async () => {
   const { cluster, broker, admin } = await start(['a', 'b', 'c'])
   await admin('a').createTopic('orders', { partitions: 2, replicas: 2 })
