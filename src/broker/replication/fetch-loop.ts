@@ -6,6 +6,7 @@ import type { Storage } from '../../storage/storage.js'
 import type { Follower } from './follower.js'
 import { FollowerSession } from './follower-session.js'
 import { installSnapshot, trustLog } from './install.js'
+import { Resting } from './resting.js'
 import { throttledSource } from './snapshot-source.js'
 import type { Share, Throttle } from './throttle.js'
 
@@ -17,8 +18,8 @@ const GATHER = 5
 const MAX_BYTES = 1 << 20
 /** How long to wait before asking again a leader that does not answer, or that does not lead (ms). */
 const RETRY = 50
-/** How soon it asks again one that does not lead a partition: mostly it is about to, and nothing is committed before it is followed (ms). */
-const NOT_YET = 20
+/** The shortest time that a fetch waits where another partition has rested soon (ms). */
+const SHORTEST_WAIT = 20
 const LONGEST_RETRY = 1_000
 /** After so many failures in a row, about 20 seconds, a person is told: one that died is no member any more by then. */
 const STALLED = 24
@@ -61,16 +62,13 @@ export class FetchLoop {
   readonly #peer: PeerService
   readonly #lane: FetchLane
   readonly #followers = new Set<Follower>()
-  /** Those that are not asked for: their leader said no, or they are busy. Until when (monotonic ms). */
-  readonly #resting = new Map<Follower, number>()
+  readonly #resting: Resting
   /**
    * Those that go to the other fetch once the leader knows that this one does not ask for them: it must not hear from both where they stand
    * (invariant 6).
    */
   readonly #leaving = new Set<Follower>()
   readonly #session: FollowerSession
-  /** How often in a row. */
-  readonly #refused = new Map<Follower, number>()
   readonly #end = new AbortController()
   /** What the next answer may bring. */
   #share: Share | undefined
@@ -84,6 +82,7 @@ export class FetchLoop {
     this.#host = host
     this.#peer = peer
     this.#lane = lane
+    this.#resting = new Resting(host.runtime.clock)
     this.#session = new FollowerSession(() => host.nextSession(), lane.throttle !== undefined)
   }
 
@@ -105,7 +104,6 @@ export class FetchLoop {
     this.#leaving.delete(follower)
     this.#resting.delete(follower)
     this.#session.exclude(follower)
-    this.#refused.delete(follower)
   }
 
   async stop(): Promise<void> {
@@ -119,7 +117,7 @@ export class FetchLoop {
   async #run(): Promise<void> {
     let failures = 0
     while (!this.#end.signal.aborted) {
-      const rested = this.#awaken()
+      const rested = this.#resting.awaken((follower) => this.#session.include(follower))
       const held = this.#held(rested)
       if (held > 0) {
         await this.#sleep(held)
@@ -136,21 +134,6 @@ export class FetchLoop {
         await this.#sleep(Math.min(LONGEST_RETRY, RETRY * 2 ** (failures - 1)))
       }
     }
-  }
-
-  /** Asks again for those that have rested; returns how long the next one still rests (ms). */
-  #awaken(): number {
-    const now = this.#host.runtime.clock.monotonic()
-    let soonest = Number.POSITIVE_INFINITY
-    for (const [follower, until] of this.#resting) {
-      if (until > now) soonest = Math.min(soonest, until - now)
-      else if (follower.isBusy) soonest = Math.min(soonest, RETRY)
-      else {
-        this.#resting.delete(follower)
-        this.#session.include(follower)
-      }
-    }
-    return soonest
   }
 
   /** How long there is nothing to ask for, or it must wait (ms). Whoever leaves waits for nobody. */
@@ -202,7 +185,7 @@ export class FetchLoop {
         {
           cluster: this.#host.cluster(),
           from: this.#host.self(),
-          wait: this.#leaving.size > 0 ? 0 : Math.min(WAIT, lagTime / 4, Math.max(NOT_YET, rested)),
+          wait: this.#leaving.size > 0 ? 0 : Math.min(WAIT, lagTime / 4, Math.max(SHORTEST_WAIT, rested)),
           maxBytes: this.#maxBytes(),
           now: Math.floor(runtime.clock.now()),
           ...asked,
@@ -230,12 +213,8 @@ export class FetchLoop {
   }
 
   async #take(follower: Follower, asked: FetchPosition, result: FetchResult): Promise<void> {
-    if (result.type === 'error') {
-      const times = (this.#refused.get(follower) ?? 0) + 1
-      this.#refused.set(follower, times)
-      return this.#rest(follower, Math.min(2 * RETRY, NOT_YET * times))
-    }
-    this.#refused.delete(follower)
+    if (result.type === 'error') return this.#rest(follower, this.#resting.refused(follower))
+    this.#resting.answered(follower)
     try {
       if (result.type === 'behind' && follower.isAt(asked)) this.#takeSnapshot(follower)
       else if (result.type !== 'behind') await this.#takeEntries(follower, asked, result)
@@ -253,7 +232,7 @@ export class FetchLoop {
   #rest(follower: Follower, delay: number): void {
     if (!this.#followers.has(follower)) return
     this.#session.exclude(follower)
-    this.#resting.set(follower, this.#host.runtime.clock.monotonic() + delay)
+    this.#resting.rest(follower, delay)
   }
 
   /** A log that begins anew, from the first entry on, is whole once it has all that is committed. */
