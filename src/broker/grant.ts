@@ -5,7 +5,11 @@ import type { Dispatcher, Waiter } from './waiters.js'
 export interface WaiterGrant {
   readonly waiter: Waiter
   readonly grant: Grant
+  /** There was more than the waiter allows. */
+  readonly more: boolean
 }
+
+type Chosen = Pick<WaiterGrant, 'more'> & Pick<Grant, 'ranges'>
 
 /**
  * Hands what a chooser has to the waiters of a group, in order; they share it evenly. Suspects come first and alone: as many
@@ -21,7 +25,7 @@ export function grantWaiters(dispatcher: Dispatcher, chooser: Chooser, limit: nu
     if (granted.length >= limit) break
     if (!careful && chooser.left === 0) break
     if (careful && served.has(waiter.consumer)) continue
-    const ranges = careful
+    const { ranges, more } = careful
       ? chooseCarefully(dispatcher, chooser, waiter, suspects)
       : chooseShare(dispatcher, chooser, waiter)
     if (ranges.length === 0) continue
@@ -29,14 +33,18 @@ export function grantWaiters(dispatcher: Dispatcher, chooser: Chooser, limit: nu
     waiter.granted = true
     served.add(waiter.consumer)
     dispatcher.heard(waiter.consumer)
-    granted.push({ waiter, grant: toGrant(dispatcher.group, waiter, ranges) })
+    granted.push({ waiter, grant: toGrant(dispatcher.group, waiter, ranges), more })
   }
   return granted
 }
 
-function chooseShare(dispatcher: Dispatcher, chooser: Chooser, waiter: Waiter): number[] {
-  const share = Math.ceil(chooser.left / dispatcher.waiters.size)
-  return chooser.take(Math.min(waiter.maxMessages, share), waiter.maxBytes)
+function chooseShare(dispatcher: Dispatcher, chooser: Chooser, waiter: Waiter): Chosen {
+  const before = chooser.left
+  const share = Math.ceil(before / dispatcher.waiters.size)
+  const most = Math.min(waiter.maxMessages, share)
+  const ranges = chooser.take(most, waiter.maxBytes)
+  const isBounded = most === waiter.maxMessages || before - chooser.left < most
+  return { ranges, more: isBounded && chooser.left > 0 }
 }
 
 /** A consumer with a suspect in hand gets nothing; one that could take a suspect gets that or waits until it can. */
@@ -45,13 +53,13 @@ function chooseCarefully(
   chooser: Chooser,
   waiter: Waiter,
   suspects: { waiting: number },
-): number[] {
+): Chosen {
   const holds = dispatcher.heldBy(waiter.consumer)
-  if (holds.suspects > 0) return []
+  if (holds.suspects > 0) return { ranges: [], more: false }
   if (suspects.waiting === 0) return chooseShare(dispatcher, chooser, waiter)
   suspects.waiting--
   const suspect = holds.held === 0 ? chooser.takeSuspect() : undefined
-  return suspect === undefined ? [] : [suspect, suspect + 1]
+  return { ranges: suspect === undefined ? [] : [suspect, suspect + 1], more: false }
 }
 
 function toGrant(group: string, waiter: Waiter, ranges: readonly number[]): Grant {

@@ -56,17 +56,11 @@ export class LeaseStage {
   #acquire(group: Cut, granted: readonly WaiterGrant[]): void {
     const index = this.#lead.state.nextIndex
     this.#entryLog.append(group, { kind: 'acquire', grants: granted.map(({ grant }) => grant) })
-    granted.forEach(({ waiter, grant }, slot) =>
-      this.#deliver(group, waiter, grant, { epoch: this.#lead.epoch, index, slot }),
-    )
+    granted.forEach((one, slot) => this.#deliver(group, one, { epoch: this.#lead.epoch, index, slot }))
   }
 
-  #deliver(
-    group: Cut,
-    waiter: WaiterGrant['waiter'],
-    grant: WaiterGrant['grant'],
-    token: Lease['key'],
-  ): void {
+  #deliver(group: Cut, one: WaiterGrant, token: Lease['key']): void {
+    const { waiter, grant } = one
     const queue = this.#lead.state.queues.get(grant.group)!
     const lease = queue.findLease(token)!
     this.#lead.times.leased(queue, lease, grant.ranges)
@@ -76,12 +70,12 @@ export class LeaseStage {
     group.onCommitted(
       () => {
         if (inMemory) {
-          this.#answerWaiter(waiter, grant, token, inMemory)
+          this.#answerWaiter(one, token, inMemory)
           return
         }
         const loaded = reading ?? this.#lead.reader.load(grant.ranges, counts)
         loaded.then(
-          (batches) => this.#answerWaiter(waiter, grant, token, batches),
+          (batches) => this.#answerWaiter(one, token, batches),
           (error: PortalError) => {
             waiter.fail(error)
             this.#lead.host.emit('error', error)
@@ -103,14 +97,13 @@ export class LeaseStage {
   }
 
   #answerWaiter(
-    waiter: WaiterGrant['waiter'],
-    grant: WaiterGrant['grant'],
+    { waiter, grant, more }: WaiterGrant,
     token: Lease['key'],
     batches: readonly DeliveredBatch[],
   ): void {
     if (!waiter.done) {
       observeDelivered(this.#lead, grant, batches)
-      waiter.deliver({ partition: this.#lead.partition, token, batches })
+      waiter.deliver({ partition: this.#lead.partition, token, batches }, more)
       return
     }
     // It has gone in the meantime: the messages were never handled.

@@ -53,8 +53,8 @@ export class ReceiveWait implements Waiter {
     dispatcher.add(this)
   }
 
-  deliver(delivery: Delivery): void {
-    if (this.#end()) this.#resolve({ deliveries: [delivery] })
+  deliver(delivery: Delivery, more: boolean): void {
+    if (this.#end()) this.#resolve({ deliveries: [delivery], more })
   }
 
   fail(error: PortalError): void {

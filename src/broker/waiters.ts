@@ -11,7 +11,8 @@ export interface Waiter {
   readonly lease: number
   readonly maxMessages: number
   readonly maxBytes: number
-  deliver(delivery: Delivery): void
+  /** `more`: there was more than it allows. */
+  deliver(delivery: Delivery, more: boolean): void
   /** Answers with nothing, unless something was leased for it. */
   end(): void
   fail(error: PortalError): void

@@ -16,9 +16,9 @@ export class ByteWriter {
   #buffer: Uint8Array
   #length = 0
 
-  /** `capacity`: the bytes it holds before it first grows; or these themselves, whatever is in them. */
-  constructor(capacity: number | Uint8Array = 256) {
-    this.#buffer = typeof capacity === 'number' ? new Uint8Array(capacity) : capacity
+  /** `capacity`: the bytes it holds before it first grows. They may be given, whatever is in them. */
+  constructor(capacity = 256, buffer: Uint8Array = new Uint8Array(capacity)) {
+    this.#buffer = buffer
   }
 
   /** How many bytes have been written. */

@@ -248,6 +248,8 @@ export interface HeldToken {
 
 export interface ReceiveResponse {
   readonly deliveries: readonly Delivery[]
+  /** Whether there was more when this was leased than the request allowed. Brokers of before do not say it. */
+  readonly more?: boolean | undefined
 }
 
 /** A lease: its token, and what was leased. */

@@ -114,7 +114,8 @@ export class Engine implements FetchingConsumer {
     }
     // Nobody wants it any more.
     if (count > 0 && (this.#streams === 0 || this.ending.aborted)) this.dispenser.release()
-    if (isMissed && all(count)) this.#window.ranDry()
+    // Brokers of before do not say it: a guess, for what was allowed since it was leased counts as well.
+    if (isMissed && (response.more ?? all(count))) this.#window.ranDry()
     this.#serve()
     this.wantTurn()
     return count

@@ -5,7 +5,7 @@ export function leaseLost(lease: HeldLease, offset: number): PortalError<'LEASE_
   return new PortalError(
     'LEASE_LOST',
     `The lease of message ${nameOf(lease, offset)} is lost: it ran out, the group was moved, or the consumer ` +
-      "closed. The message is delivered again. Raise 'lease', call extend, or use run, which renews leases.",
+      "closed. It is delivered again. Raise 'lease', call extend, or use run, which renews leases.",
   )
 }
 

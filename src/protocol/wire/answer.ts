@@ -7,5 +7,5 @@ const slab = /* @__PURE__ */ new Slab()
 
 /** Begins a message that is written out at once and then forgotten. `capacity`: about how many bytes will come. */
 export function beginAnswer(capacity: number): ByteWriter {
-  return beginMessage(slab.take(capacity))
+  return beginMessage(capacity, slab.take(capacity))
 }

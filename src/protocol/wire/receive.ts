@@ -12,6 +12,8 @@ import { beginAnswer } from './answer.js'
 import { beginMessage, openMessage, readList, readOptional, writeList, writeOptional } from './wire.js'
 
 const BATCH_OVERHEAD = 32
+/** Anything else is not said. */
+const MORE = [false, true]
 
 export function encodeReceiveRequest(request: ReceiveRequest): Uint8Array {
   const { held } = request
@@ -49,7 +51,7 @@ export function decodeReceiveRequest(bytes: Uint8Array): ReceiveRequest {
   return { ...request, held, id, hint }
 }
 
-export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Array {
+export function encodeReceiveResponse({ deliveries, more }: ReceiveResponse): Uint8Array {
   const writer = beginAnswer(64 + deliveries.reduce((sum, delivery) => sum + sizeOf(delivery), 0))
   writeList(writer, deliveries, sizeOf, (delivery) => {
     writer.varint(delivery.partition)
@@ -61,17 +63,19 @@ export function encodeReceiveResponse({ deliveries }: ReceiveResponse): Uint8Arr
       (batch) => writeBatch(writer, batch),
     )
   })
+  if (more !== undefined) writer.u8(more ? 1 : 0)
   return writer.view()
 }
 
 /** The records are views on `bytes`. */
 export function decodeReceiveResponse(bytes: Uint8Array): ReceiveResponse {
-  const deliveries = readList<Delivery>(bytes, openMessage(bytes), (block) => ({
+  const reader = openMessage(bytes)
+  const deliveries = readList<Delivery>(bytes, reader, (block) => ({
     partition: block.varint(),
     token: readToken(block),
     batches: readList<DeliveredBatch>(bytes, block, readBatch),
   }))
-  return { deliveries }
+  return { deliveries, more: reader.remaining > 0 ? MORE[reader.u8()] : undefined }
 }
 
 export function writeToken(writer: ByteWriter, token: LeaseToken): void {

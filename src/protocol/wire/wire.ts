@@ -11,9 +11,9 @@ export const WIRE_VERSION = 1
 /** The content type of that form. */
 export const WIRE_TYPE = 'application/vnd.portal-mq'
 
-/** A writer that has written the version. `capacity`: about how many bytes will come, or where they go. */
-export function beginMessage(capacity?: number | Uint8Array): ByteWriter {
-  const writer = new ByteWriter(capacity)
+/** A writer that has written the version. `capacity`: about how many bytes will come; `buffer`: where they go. */
+export function beginMessage(capacity?: number, buffer?: Uint8Array): ByteWriter {
+  const writer = new ByteWriter(capacity, buffer)
   writer.u8(WIRE_VERSION)
   return writer
 }
@@ -21,8 +21,7 @@ export function beginMessage(capacity?: number | Uint8Array): ByteWriter {
 /** A reader after the version. Throws CORRUPT for what no version begins with. */
 export function openMessage(bytes: Uint8Array): ByteReader {
   const reader = new ByteReader(bytes)
-  if (reader.u8() < 1)
-    throw new PortalError('CORRUPT', 'These bytes are no message of portal-mq: version 0 never was.')
+  if (reader.u8() < 1) throw new PortalError('CORRUPT', 'This is no message of portal-mq.')
   return reader
 }
 

@@ -11,6 +11,7 @@ import type {
   SettleRequest,
 } from '../../../src/protocol/service.js'
 import { portableCrc32 } from '../../../src/runtime/crc32.js'
+import { onAbort } from '../../../src/runtime/on-abort.js'
 import type { Timer } from '../../../src/runtime/runtime.js'
 import type { VirtualRuntime } from '../../../src/runtime/virtual.js'
 import { sleepUntil, type WaitEnds } from '../../../src/runtime/wait.js'
@@ -136,17 +137,17 @@ export class FakeQueue {
     const error = this.receiveErrors.shift()
     if (error) throw error
     if (request.generation !== this.generation) throw new PortalError('GROUP_NOT_FOUND', 'It was moved.')
-    const response = await new Promise<ReceiveResponse>((resolve, reject) => {
+    const response = await new Promise<ReceiveResponse>((answer, reject) => {
+      const resolve = (response: ReceiveResponse) => {
+        forget()
+        answer(response)
+      }
       const waiter: Waiter = { request, resolve }
       const leave = () => {
         this.#waiters = this.#waiters.filter((one) => one !== waiter)
       }
       this.#waiters.push(waiter)
-      if (call.signal?.aborted) {
-        leave()
-        reject(abortedError('receive', call.signal))
-      }
-      call.signal?.addEventListener('abort', () => {
+      const forget = onAbort(call.signal, () => {
         leave()
         reject(abortedError('receive', call.signal!))
       })
@@ -204,11 +205,12 @@ export class FakeQueue {
       else batch.ranges.push(offset, offset + 1)
       if (slot.deliveries > 1) batch.deliveryCounts.push(offset, slot.deliveries)
     }
-    return {
-      deliveries: [
-        { partition: 0, token: { epoch: 1, index: token, slot: 0 }, batches: [...batches.values()] },
-      ],
+    const delivery = {
+      partition: 0,
+      token: { epoch: 1, index: token, slot: 0 },
+      batches: [...batches.values()],
     }
+    return { deliveries: [delivery], more: this.slots.some(({ state }) => state === 'free') }
   }
 
   #expireAfter(slot: Slot, milliseconds: number): void {

@@ -120,6 +120,7 @@ export const forms: readonly Form<never>[] = [
         }),
         { maxLength: 4 },
       ),
+      more: fc.constantFrom(true, false, undefined),
     }),
     encode: encodeReceiveResponse,
     decode: decodeReceiveResponse,

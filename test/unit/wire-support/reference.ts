@@ -69,7 +69,7 @@ export const receiveRequest: Encode<ReceiveRequest> = (request, later = TODAY) =
     request.hint ? [1] : later.appended.length > 0 ? [0] : [],
   ])
 
-export const receiveResponse: Encode<ReceiveResponse> = ({ deliveries }, later = TODAY) =>
+export const receiveResponse: Encode<ReceiveResponse> = ({ deliveries, more }, later = TODAY) =>
   message(later, [
     list(later, deliveries, ({ partition, token, batches }) => [
       varint(partition),
@@ -81,6 +81,7 @@ export const receiveResponse: Encode<ReceiveResponse> = ({ deliveries }, later =
         numbers(deliveryCounts),
       ]),
     ]),
+    more === undefined ? (later.appended.length > 0 ? [2] : []) : [more ? 1 : 0],
   ])
 
 const OUTCOMES = { ack: 0, nack: 1, reject: 2, extend: 3, release: 4 }
