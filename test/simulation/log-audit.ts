@@ -55,6 +55,8 @@ export class LogAudit {
   /** `producer epoch sequence` -> offset. */
   readonly places = new Map<string, number>()
   groups = new Map<string, GroupAudit>()
+  /** The last generation of each group that ever was: one that is made again after its deletion is another. */
+  readonly #generations = new Map<string, number>()
   /** By `topic/partition group offset`: how often it died here, was said to be with the dead, was stored as a dead letter. */
   readonly deaths = {
     died: new Map<string, number>(),
@@ -228,9 +230,12 @@ export class LogAudit {
       this.groups.delete(group)
       return
     }
-    const before = this.groups.get(group)
-    const rises = !before || change.generation > before.generation
-    check(rises, () => `${this.log}: group ${group} starts generation ${change.generation} again`)
+    const before = this.#generations.get(group) ?? 0
+    check(
+      change.generation > before,
+      () => `[19] ${this.log}: group ${group} starts generation ${change.generation} after ${before}`,
+    )
+    this.#generations.set(group, change.generation)
     const audit = new GroupAudit(
       group,
       change.generation,

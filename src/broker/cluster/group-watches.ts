@@ -1,6 +1,7 @@
 import { DocumentFolder } from '../../coordination/document-folder.js'
 import { type GroupDocument, groupKind, paths } from '../../coordination/documents.js'
 import { isPortalError } from '../../core/errors.js'
+import { pause } from '../../runtime/pause.js'
 import type { Random, Timers } from '../../runtime/runtime.js'
 import { groupMoved } from '../consume-service.js'
 import type { Hosting } from '../hosting.js'
@@ -14,6 +15,9 @@ export interface GroupWatchesParts {
   session(): ClusterSession | undefined
   readonly onError: (error: unknown) => void
 }
+
+/** How soon it looks again at what it could not read (ms). */
+const RETRY = 500
 
 /** The groups of topics as the coordination store has them: watched for topics of which this broker leads something, read for others. */
 export class GroupWatches {
@@ -88,25 +92,29 @@ export class GroupWatches {
   }
 
   async #apply(topic: Topic, folder: DocumentFolder<GroupDocument>): Promise<void> {
-    if (this.#folders.get(topic) !== folder) return
-    try {
-      await this.#takeAll(
-        topic,
-        [...folder.known.values()].map(({ document }) => document),
-      )
-    } catch (error) {
-      // A partition that is led no more: its next leader does it.
-      if (!isPortalError(error)) throw error
+    while (this.#folders.get(topic) === folder) {
+      try {
+        const groups = [...folder.known.values()].map(({ document }) => document)
+        return await this.#takeAll(topic, groups)
+      } catch (error) {
+        // Of a partition that is led no more its next leader takes care.
+        if (!isPortalError(error)) throw error
+        if (error.code !== 'DISCONNECTED') return
+      }
+      await pause(this.#parts.timers, RETRY)
     }
   }
 
+  /** What is there or known and not both is looked up again: since they were listed it may have been made and joined, or deleted. */
   async #takeAll(topic: Topic, groups: readonly GroupDocument[]): Promise<void> {
-    const names = new Set(groups.map(({ name }) => name))
-    const gone = [...topic.groups.keys()].filter((name) => !names.has(name))
-    await Promise.all([
-      ...groups.map((group) => this.#take(topic, group)),
-      ...gone.map((name) => this.#parts.hosting.endGroup(topic, name)),
-    ])
+    const there = new Map(groups.map((group) => [group.name, group]))
+    const names = new Set([...there.keys(), ...topic.groups.keys()])
+    await Promise.all(
+      [...names].map((name) => {
+        const group = topic.groups.has(name) ? there.get(name) : undefined
+        return group ? this.#take(topic, group) : this.syncOne(topic, name)
+      }),
+    )
   }
 
   async #take(topic: Topic, group: GroupDocument): Promise<void> {

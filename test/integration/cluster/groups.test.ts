@@ -1,5 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { Admin } from '../../../src/client/admin.js'
+import { Consumer } from '../../../src/client/consumer/consumer.js'
+import { Producer } from '../../../src/client/producer/producer.js'
 import { SERVICE } from '../../../src/protocol/connection.js'
 import { InProcessCluster } from './in-process.js'
 
@@ -35,4 +37,50 @@ test('a group that was deleted at one broker is gone for who joins at another, a
   const again = await join('b', 'g')
   expect(again.generation).toBeGreaterThan(made.generation)
   expect(await join('a', 'g', false)).toEqual(again)
+})
+
+/** A broker that leads a partition with two messages and a group; once `hold` is called it does not hear what it reads of that, until `release`. */
+async function startHeld() {
+  const started = await start(['a'])
+  const { cluster, join, admin } = started
+  const broker = cluster.brokers.get('a')!
+  await admin.createTopic('orders', { replicas: 1 })
+  await join('a', 'older')
+  const producer = new Producer(broker)
+  for (const value of ['one', 'two']) await producer.send('orders', value)
+  const store = cluster.stores.get('a')!
+  const read = store.read.bind(store)
+  let release = () => {}
+  const hold = () => {
+    const isOver = new Promise<void>((resolve) => (release = resolve))
+    return vi.spyOn(store, 'read').mockImplementation(async (path) => {
+      if (path.endsWith('/older')) await isOver
+      return read(path)
+    })
+  }
+  return { ...started, broker, hold, release: () => release() }
+}
+
+test('a group that is made while the others are listed keeps what it has done [19]', async () => {
+  const { broker, admin, hold, release } = await startHeld()
+  const reads = hold()
+  const listed = admin.listGroups('orders')
+  await vi.waitFor(() => expect(reads).toHaveBeenCalled())
+  const consumer = new Consumer<string>(broker, 'orders', { group: 'newer' })
+  await (await consumer.receive())!.ack()
+  release()
+  expect((await listed).map(({ name }) => name)).toEqual(['newer', 'older'])
+  expect(await admin.describeGroup('orders', 'newer')).toMatchObject({ partitions: [{ lag: 1, acked: 1 }] })
+  await consumer.close()
+})
+
+test('a group that is deleted while the others are listed does not begin again', async () => {
+  const { join, admin, hold, release } = await startHeld()
+  await join('a', 'newer')
+  const reads = hold()
+  const listed = admin.listGroups('orders')
+  await vi.waitFor(() => expect(reads).toHaveBeenCalled())
+  await admin.deleteGroup('orders', 'newer')
+  release()
+  expect((await listed).map(({ name }) => name)).toEqual(['older'])
 })
