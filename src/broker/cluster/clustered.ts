@@ -34,6 +34,7 @@ import { dismissed, handOverAll } from './departure.js'
 import { GroupWatches } from './group-watches.js'
 import { onceLed } from './once-led.js'
 import { onceOpen } from './once-open.js'
+import { type NamedTopic, onceTold } from './once-told.js'
 import { peerService } from './peers.js'
 import { Reports } from './reports.js'
 import type { ClusterSession } from './session.js'
@@ -199,7 +200,8 @@ export class Clustered implements Standing {
       connectTo: ({ url }) => transport.connectForwarding(url),
       closed: this.#ending.signal,
     })
-    return onceOpen(this.#everything, () => this.#isOpen)
+    const told = onceTold(this.#everything, (topic) => this.#isThere(topic))
+    return onceOpen(told, () => this.#isOpen)
   }
 
   describe(): Partial<ClusterDescription> {
@@ -358,6 +360,18 @@ export class Clustered implements Standing {
     const document = this.#catalog.partition(topicId, partition)
     if (!document || !isSameReplica(document.leader, { broker: brokerId, storage })) return false
     return (document.incarnation ?? generation) === generation
+  }
+
+  /** Whether there is such a topic, whatever this broker has been told. */
+  async #isThere(topic: NamedTopic): Promise<boolean> {
+    const { metadata } = this
+    if ('topicId' in topic)
+      return (
+        !this.#catalog.isBuried(topic.topicId) &&
+        (await metadata.readPartition(topic.topicId, 0)) !== undefined
+      )
+    const found = await metadata.readTopic(topic.name)
+    return found !== undefined && !this.#catalog.isBuried(found.id)
   }
 
   #announceInSync({ topicId, partition, epoch, leader, inSync }: VersionedPartition): void {
