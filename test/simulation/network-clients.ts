@@ -132,9 +132,9 @@ export class NetworkClients {
       } catch (error) {
         if (!isPortalError(error)) throw error
         this.#world.count(`network read ${error.code}`, 1)
-        // Above the end: never, since what was shown stays.
-        const isNever = error.code === 'OFFSET_OUT_OF_RANGE'
-        check(!isNever, () => `[7] ${error.message}`)
+        // Above the end: never, since what was shown stays. Nor is this topic ever deleted.
+        check(error.code !== 'OFFSET_OUT_OF_RANGE', () => `[7] ${error.message}`)
+        check(error.code !== 'TOPIC_NOT_FOUND', () => `[11] ${error.message}`)
       }
       await scheduler.sleep(scheduler.random() * 500)
     }
