@@ -142,6 +142,11 @@ export class Clustered implements Standing {
       report: (document) => this.#reports.add(document),
       learn: (document) => this.#learn(document),
       handOver: (...what) => this.#handOver(...what),
+      topicGone: (topic) => {
+        hosting.hide(topic)
+        this.#groups.forget(topic)
+        this.#routes.changed(topic.id)
+      },
       removeTopic: (topicId, error) => this.#replicas?.removeTopic(topicId, error) ?? Promise.resolve(),
     })
   }

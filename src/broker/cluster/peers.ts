@@ -15,6 +15,7 @@ import type { Crc32 } from '../../runtime/runtime.js'
 import { appendInternal } from '../dead-letters.js'
 import type { Hosting } from '../hosting.js'
 import type { ReplicaSet } from '../replication/replica-set.js'
+import type { Topic } from '../topic.js'
 import type { Catalog } from './catalog.js'
 import type { Controller } from './controller.js'
 
@@ -33,6 +34,8 @@ export interface PeersParts {
   /** A broker wrote a partition's document. */
   learn(document: VersionedPartition): void
   handOver(topicId: string, partition: number, epoch: number, to: Incarnation): Promise<void>
+  /** A topic was deleted: it is not shown any more. */
+  topicGone(topic: Topic): void
   /** Removes all that is stored of a topic. */
   removeTopic(topicId: string, error: PortalError): Promise<void>
 }
@@ -84,7 +87,7 @@ export function peerService(parts: PeersParts): PeerService {
     const changes = catalog.accept(request)
     for (const { topicId } of changes.tombstones) {
       const topic = hosting.topicById(topicId)
-      if (topic) hosting.hide(topic)
+      if (topic) parts.topicGone(topic)
     }
     for (const document of changes.topics) {
       const topic = hosting.show(document)

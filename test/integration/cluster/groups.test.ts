@@ -84,3 +84,25 @@ test('a group that is deleted while the others are listed does not begin again',
   release()
   expect((await listed).map(({ name }) => name)).toEqual(['older'])
 })
+
+test('of a topic that is deleted nothing is watched any more', async () => {
+  const { cluster, broker, admin } = await startHeld()
+  const store = cluster.stores.get('a')!
+  const watch = store.watch.bind(store)
+  const watched: string[] = []
+  store.watch = (path, listener) => {
+    const stop = watch(path, listener)
+    watched.push(path)
+    return () => {
+      watched.splice(watched.indexOf(path), 1)
+      stop()
+    }
+  }
+  await admin.createTopic('payments', { replicas: 1 })
+  const producer = new Producer(broker)
+  await producer.send('payments', 'one')
+  const ofGroups = () => watched.filter((path) => path.startsWith('/groups/'))
+  expect(ofGroups()).toHaveLength(1)
+  await admin.deleteTopic('payments')
+  expect(ofGroups()).toEqual([])
+})
