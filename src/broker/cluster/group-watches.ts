@@ -1,6 +1,6 @@
 import { DocumentFolder } from '../../coordination/document-folder.js'
 import { type GroupDocument, groupKind, paths } from '../../coordination/documents.js'
-import { isPortalError } from '../../core/errors.js'
+import { isPortalError, PortalError } from '../../core/errors.js'
 import { pause } from '../../runtime/pause.js'
 import type { Random, Timers } from '../../runtime/runtime.js'
 import { groupMoved } from '../consume-service.js'
@@ -69,10 +69,16 @@ export class GroupWatches {
     await this.#takeAll(topic, groups)
   }
 
-  /** The same of one group: what the others do is no matter of whoever joins it. */
+  /** The same of one group: what the others do is no matter of whoever joins it. DISCONNECTED if nobody can say whether there is one. */
   async syncOne(topic: Topic, name: string): Promise<void> {
     const session = this.#parts.session()
-    if (!session || session.isLost) return
+    if (!session || session.isLost) {
+      if (topic.groups.has(name)) return
+      throw new PortalError(
+        'DISCONNECTED',
+        `The coordination service cannot be reached now: nobody can say whether there is a group ${name}.`,
+      )
+    }
     const group = await session.metadata.readGroup(topic.id, name)
     if (group) await this.#take(topic, group)
     else if (topic.groups.has(name)) await this.#parts.hosting.endGroup(topic, name)

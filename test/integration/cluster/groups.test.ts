@@ -106,3 +106,11 @@ test('of a topic that is deleted nothing is watched any more', async () => {
   await admin.deleteTopic('payments')
   expect(ofGroups()).toEqual([])
 })
+
+test('a broker without a session does not say of a group that it does not know that there is none', async () => {
+  const { cluster, join, admin } = await start(['a', 'b'])
+  await admin.createTopic('orders', { replicas: 1 })
+  await join('a', 'g')
+  await cluster.cutOff('b')
+  await expect(join('b', 'g', false)).rejects.toMatchObject({ code: 'DISCONNECTED' })
+})
