@@ -119,6 +119,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       identity,
       (name, of) => this.#service.topics.ensureTopic(name, of),
       (...batch) => this.#standing.appendElsewhere(...batch),
+      () => this.#standing.isAlone,
     )
     this.#maintenance = new Maintenance(
       storage,

@@ -26,14 +26,17 @@ export class Hosting {
   #movable = false
   readonly #ensureDeadLetter: (name: string, of: Topic) => Promise<Topic>
   readonly #appendElsewhere: AppendElsewhere
+  readonly #isAlone: () => boolean
 
   constructor(
     host: PartitionHost,
     identity: BrokerIdentity,
     ensureDeadLetter: (name: string, of: Topic) => Promise<Topic>,
     appendElsewhere: AppendElsewhere,
+    isAlone: () => boolean,
   ) {
     this.#host = host
+    this.#isAlone = isAlone
     this.#identity = identity
     this.#ensureDeadLetter = ensureDeadLetter
     this.#appendElsewhere = appendElsewhere
@@ -69,7 +72,8 @@ export class Hosting {
     const found = topic.partition(partition)
     if (found) return found
     const count = topic.document.partitions
-    if (Number.isInteger(partition) && partition >= 0 && partition < count) {
+    // In a cluster there may be more by now: callers are told of them as this broker is, and may be sooner.
+    if (Number.isInteger(partition) && partition >= 0 && (partition < count || !this.#isAlone())) {
       throw new PortalError(
         'NOT_LEADER',
         `Partition ${partition} of topic ${topic.name} is not led by broker ${this.#host.brokerId} now: look the topic up again.`,

@@ -1,7 +1,9 @@
+import { crc32 } from 'node:zlib'
 import { expect, test } from 'vitest'
 import type { Broker } from '../../../src/broker/broker.js'
 import { Admin } from '../../../src/client/admin.js'
 import { Producer } from '../../../src/client/producer/producer.js'
+import { RecordBatchBuilder } from '../../../src/core/record-batch-builder.js'
 import { createBroker } from '../../../src/create-broker.js'
 import { SERVICE } from '../../../src/protocol/connection.js'
 import { InProcessCluster } from './in-process.js'
@@ -146,6 +148,24 @@ test('an election that may lose messages is made only while there is no leader',
   await new Producer(broker('a')).send('orders', 1)
   await expect(admin('b').electUnclean('orders', 0)).rejects.toMatchObject({ code: 'NOT_ENOUGH_REPLICAS' })
   await expect(admin('b').electUnclean('missing', 0)).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' })
+})
+
+test('a leader that has not been told yet of a partition that was added sends callers away, and refuses nothing for good', async () => {
+  const { broker, admin } = await start(['a'])
+  await admin('a').createTopic('orders', { replicas: 1 })
+  const service = broker('a')[SERVICE]
+  const { topicId } = await service.findTopic({ name: 'orders' })
+  const at = { topicId, partition: 1 }
+  // As connections do that know of it.
+  const direct = { direct: true }
+  const builder = new RecordBatchBuilder(crc32)
+  builder.tryAppend({ contentType: 'text', value: 'one', timestamp: 0 })
+  const records = builder.seal('p', 0, 0)
+  expect(await service.produce({ acks: 'all', batches: [{ ...at, records }] }, direct)).toMatchObject({
+    results: [{ error: { code: 'NOT_LEADER' } }],
+  })
+  const read = service.read({ ...at, offset: 0, maxBytes: 1_000, wait: 0 }, direct)
+  await expect(read).rejects.toMatchObject({ code: 'NOT_LEADER' })
 })
 
 test('a broker that is alone says so', async () => {
