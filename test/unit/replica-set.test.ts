@@ -1,12 +1,22 @@
+import { crc32 } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Hosting } from '../../src/broker/hosting.js'
+import { distrustLog, markLog } from '../../src/broker/replication/install.js'
 import { ReplicaSet, type ReplicaSetHost } from '../../src/broker/replication/replica-set.js'
 import { Topic } from '../../src/broker/topic.js'
 import { resolveTopicConfig } from '../../src/broker/topic-config.js'
 import type { MemberDocument, ReplicaName } from '../../src/coordination/documents.js'
 import type { VersionedPartition } from '../../src/coordination/partition-version.js'
+import type { StoredEntry } from '../../src/core/entry.js'
 import { abortedError, PortalError } from '../../src/core/errors.js'
-import type { FetchPosition, PeerService } from '../../src/protocol/peer-service.js'
+import { PartitionState } from '../../src/core/partition-state.js'
+import { encodeSnapshot, SnapshotBook } from '../../src/core/snapshot.js'
+import type {
+  FetchPosition,
+  FetchResult,
+  PeerService,
+  SnapshotSlice,
+} from '../../src/protocol/peer-service.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
 import type { Write } from '../../src/storage/storage.js'
 import { epochEntry } from './fetch-support/epoch-entry.js'
@@ -30,6 +40,14 @@ function memberOf(replica: ReplicaName): MemberDocument {
   return { ...replica, generation: 1, url: `http://${replica.broker}`, versions, startedAt: 0 }
 }
 
+/** Of one entry, which begins epoch 1. */
+async function readSnapshot(): Promise<SnapshotSlice> {
+  const state = new PartitionState()
+  state.apply(epochEntry(0), { kind: 'epoch', leader: 'a' })
+  const { index, epoch, payload, pages, newPages } = encodeSnapshot(state, new SnapshotBook(), crc32)
+  return { index, epoch, header: payload, pageIds: pages, pages: newPages.map((page) => page.payload) }
+}
+
 /** A broker, and another that leads an entry if it is to, and says what `told` says of documents. `before`: what is stored as the broker starts. */
 async function openBroker(before: readonly Write[] = []) {
   const runtime = virtualRuntime()
@@ -40,6 +58,8 @@ async function openBroker(before: readonly Write[] = []) {
     told: 0,
     /** What a reader of the coordination store gets; undefined: it cannot be reached. */
     inForce: undefined as VersionedPartition | undefined,
+    /** What the leader answers instead, if so. */
+    leader: undefined as ((position: FetchPosition) => FetchResult | undefined) | undefined,
     position: undefined as FetchPosition | undefined,
     changed: undefined as VersionedPartition | undefined,
   }
@@ -50,13 +70,19 @@ async function openBroker(before: readonly Write[] = []) {
   const fetch: PeerService['fetch'] = async ({ partitions, session }, call) => {
     state.position = partitions[0] ?? state.position
     const { next, documentVersion = 0 } = state.position!
-    if (next === 0 || documentVersion < state.told)
+    const told = state.leader?.(state.position!)
+    if (told) return { results: [told], session: session!.id }
+    if (!state.leader && (next === 0 || documentVersion < state.told))
       return { results: [answer(state.position!, state.told)], session: session!.id }
     return new Promise((resolve, reject) => {
       runtime.timers.setTimeout(() => resolve({ results: [], session: session!.id }), 100)
       const { signal } = call ?? {}
       signal?.addEventListener('abort', () => reject(abortedError('The fetch', signal)), { once: true })
     })
+  }
+  const errors: PortalError[] = []
+  partitions.emit = (event, detail) => {
+    if (event === 'error') errors.push(detail as PortalError)
   }
   const host: Partial<ReplicaSetHost> = {
     runtime,
@@ -68,7 +94,9 @@ async function openBroker(before: readonly Write[] = []) {
     members: () => new Map([leader, self].map((replica) => [replica.broker, memberOf(replica)])),
     incarnation: () => ({ ...self, generation: 1 }),
     cluster: () => 'c',
-    connectPeer: () => ({ fetch }) as unknown as PeerService,
+    connectPeer: () =>
+      ({ fetch, readSnapshot, readBatches: async () => ({ entries: [] }) }) as unknown as PeerService,
+    throttledRate: 1 << 20,
     readGroups: async () => [],
     readDocument: async () => {
       if (state.inForce) return state.inForce
@@ -85,7 +113,7 @@ async function openBroker(before: readonly Write[] = []) {
   const replicas = await ReplicaSet.open(host as ReplicaSetHost)
   onTestFinished(() => runtime.runUntil(replicas.stop(new PortalError('CLOSED', 'The test is over.'))))
   const stored = async () => (await storage.read('t/0', { from: 0, maxBytes: 1_000 })).length
-  return { runtime, replicas, state, stored }
+  return { runtime, replicas, state, stored, errors }
 }
 
 it('a replica that its leader has told of a later document is not taken away by an earlier one that comes late [8]', async () => {
@@ -182,4 +210,53 @@ describe('a broker that was away', () => {
     await runtime.runUntil(() => state.position?.next === 1, 5_000)
     expect(await stored()).toBe(1)
   })
+})
+
+it.each([
+  ['a snapshot', 2, 1, false],
+  // A leader that shows nothing yet.
+  ['a snapshot', 0, 2, false],
+  ['a snapshot', 1, 1, true],
+  ['the first entry', 2, 1, false],
+  ['the first entry', 0, 2, false],
+  // What was committed before this leader comes before its own first entry.
+  ['the first entry', 0, 1, true],
+  ['the first entry', 1, 1, true],
+])(
+  'a replica in sync that was damaged and has got %s leads only if it has all that is committed: below %i, said in epoch %i [9]',
+  async (has, highWatermark, epoch, leads) => {
+    const { runtime, replicas, state } = await openBroker([distrustLog('t/0')])
+    const said = (entries: readonly StoredEntry[]): FetchResult => {
+      return { ...NAME, type: 'entries', entries, highWatermark, round: 0, documentVersion: 1 }
+    }
+    state.leader = ({ next, highWatermark: known }) => {
+      if (next === 0) return has === 'a snapshot' ? { ...NAME, type: 'behind' } : said([epochEntry(0)])
+      return known < highWatermark ? said([]) : undefined
+    }
+    const document = { ...documentOf(1, self), epoch, inSync: [leader, self] }
+    replicas.assign(topic, document)
+    await runtime.runUntil(() => state.position?.next === 1, 5_000)
+    await runtime.advance(500)
+    replicas.assign(topic, { ...document, leader: self, epoch: epoch + 1, version: 2 })
+    await runtime.advance(1_000)
+    expect(replicas.find('t', 0)?.led !== undefined).toBe(leads)
+    if (!leads) expect(state.changed).toMatchObject({ leader: null, inSync: [leader] })
+  },
+)
+
+it('a replica that lacks what is committed, and alone is in sync, says so once and keeps what it has [9]', async () => {
+  const { runtime, replicas, state, stored, errors } = await openBroker([
+    { type: 'append', log: 't/0', entries: [epochEntry(0)] },
+    markLog('t/0', 'behind'),
+  ])
+  const document = documentOf(1, self)
+  replicas.assign(topic, { ...document, leader: self, inSync: [self] })
+  await runtime.advance(5_000)
+  expect(replicas.find('t', 0)?.led).toBeUndefined()
+  expect(errors.map(({ code }) => code)).toEqual(['NOT_ENOUGH_REPLICAS'])
+  // One that has all is back.
+  replicas.assign(topic, { ...document, epoch: 2, version: 2 })
+  await runtime.runUntil(() => state.position !== undefined, 5_000)
+  expect(state.position?.next).toBe(1)
+  expect(await stored()).toBe(1)
 })

@@ -39,8 +39,8 @@ function replicaHost(runtime: Runtime, partitions: PartitionHost) {
     followerChanged: () => {},
     leads: () => {},
     damaged: (_: string, error: PortalError) => error,
-    isDistrusted: (log: string) => distrusted.has(log),
-    distrusted: (log: string, is: boolean) => void (is ? distrusted.add(log) : distrusted.delete(log)),
+    distrustOf: (log: string) => (distrusted.has(log) ? 'broken' : undefined),
+    distrust: (log: string) => void distrusted.add(log),
     changeDocument: async (
       known: VersionedPartition,
       change: (document: VersionedPartition) => object | undefined,

@@ -43,10 +43,11 @@ export interface FetchLoopHost {
   reached(): void
   /** What followers store cannot be trusted, or not read: they stop. */
   stopped(follower: Follower, error: PortalError): void
-  /** A log is about to be replaced: it is not whole until `whole` says so. */
+  /** A log is about to be replaced: it is not whole until it is installed, and may lack what is committed until `trusted` says that it does not. */
   installing(log: string): void
+  installed(log: string): void
   isDistrusted(log: string): boolean
-  whole(log: string): void
+  trusted(log: string): void
 }
 
 export interface FetchLane {
@@ -235,14 +236,14 @@ export class FetchLoop {
     this.#resting.rest(follower, delay)
   }
 
-  /** A log that begins anew, from the first entry on, is whole once it has all that is committed. */
+  /** A log that begins anew, from the first entry or from a snapshot on, is trusted once it has all that is committed. */
   async #takeEntries(follower: Follower, asked: FetchPosition, result: FetchResult): Promise<void> {
     await follower.take(asked, result)
     const { log } = follower
     if (result.type !== 'entries' || !this.#host.isDistrusted(log) || follower.closed) return
-    if (follower.next < result.highWatermark || follower.next === 0) return
+    if (!follower.hasAllOf(result.highWatermark)) return
     await this.#host.storage.commit([trustLog(log)], { durable: true })
-    this.#host.whole(log)
+    this.#host.trusted(log)
   }
 
   /**
@@ -295,7 +296,7 @@ export class FetchLoop {
           },
         }),
       )
-      if (!follower.closed) this.#host.whole(log)
+      if (!follower.closed) this.#host.installed(log)
     } catch (error) {
       if (!isPortalError(error)) throw error
       if (follower.closed) return

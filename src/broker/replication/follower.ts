@@ -175,6 +175,14 @@ export class Follower implements CommitSource {
     return asked.epoch === epoch && asked.next === next && asked.lastEpoch === last
   }
 
+  /**
+   * Whether it has all that was committed when its leader showed `highWatermark`. That shows nothing before an entry of its own epoch is committed:
+   * what was committed earlier comes before the first of these.
+   */
+  hasAllOf(highWatermark: number): boolean {
+    return highWatermark > 0 ? this.#next >= highWatermark : lastEpoch(this.#epochs) === this.epoch
+  }
+
   async #inTurn(work: () => Promise<void>): Promise<void> {
     this.#waiting++
     const done = this.#taking.then(async () => {

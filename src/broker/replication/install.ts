@@ -14,6 +14,9 @@ const ATTEMPTS = 10
 
 const PREFIX = 'installing:'
 
+/** Why a log must not be led: what it has is not whole; or is, and ends before what is committed does. */
+export type Distrust = 'broken' | 'behind'
+
 export interface InstallHost {
   readonly runtime: Runtime
   readonly storage: Storage
@@ -30,7 +33,8 @@ export interface InstallSource {
 
 /**
  * Replaces a log by the leader's snapshot and the batches that are retained. From the first write to the last a mark says that the log is not
- * whole: whoever starts with it begins again. What fails in between leaves an empty log with that mark.
+ * whole: whoever starts with it begins again. What fails in between leaves an empty log with that mark. What comes after the snapshot may be
+ * committed, and is not here yet: another mark says so, until its leader has told of no more.
  */
 export async function installSnapshot(
   host: InstallHost,
@@ -53,15 +57,21 @@ export async function installSnapshot(
   for (const slice of slices(pageWrites)) await storage.commit(slice, { durable: false })
   const whole: Write[] = [
     { type: 'snapshot', log, header: { index, epoch, pages: pageIds, payload: header } },
-    trustLog(log),
+    markLog(log, 'behind'),
   ]
   await storage.commit(whole, { durable: true })
   return { state, book, strayPages: [], logStart: index }
 }
 
-/** The logs whose installation was cut short: they are not whole, and are no candidates for anything. */
-export async function unfinishedInstalls(storage: Storage): Promise<Set<string>> {
-  return new Set([...(await storage.readMeta(PREFIX)).keys()].map((key) => key.slice(PREFIX.length)))
+/** The logs that are marked: they are no candidates for anything. */
+export async function distrustedLogs(storage: Storage): Promise<Map<string, Distrust>> {
+  const marks = await storage.readMeta(PREFIX)
+  return new Map(
+    [...marks].map(([key, [value]]) => [
+      key.slice(PREFIX.length),
+      value === MARKS.behind ? 'behind' : 'broken',
+    ]),
+  )
 }
 
 /** Removes a log and the mark that it was not whole. */
@@ -71,11 +81,18 @@ export function forgetLog(log: string): Write[] {
 
 /** Marks a log that cannot be trusted any more: it is to be installed anew. */
 export function distrustLog(log: string): Write {
-  return { type: 'meta', key: PREFIX + log, value: new Uint8Array([1]) }
+  return markLog(log, 'broken')
 }
 
 export function trustLog(log: string): Write {
   return { type: 'meta', key: PREFIX + log, value: undefined }
+}
+
+/** Builds that know one mark only take the other for it, and begin again. */
+const MARKS: Record<Distrust, number> = { broken: 1, behind: 2 }
+
+export function markLog(log: string, distrust: Distrust): Write {
+  return { type: 'meta', key: PREFIX + log, value: new Uint8Array([MARKS[distrust]]) }
 }
 
 async function readSnapshot(source: InstallSource): Promise<SnapshotSlice> {

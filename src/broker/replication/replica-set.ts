@@ -9,7 +9,7 @@ import type { Topic } from '../topic.js'
 import { Barrier } from './barrier.js'
 import { FetchServer } from './fetch-server.js'
 import type { Follower } from './follower.js'
-import { forgetLog, unfinishedInstalls } from './install.js'
+import { type Distrust, distrustedLogs, forgetLog } from './install.js'
 import { LeaderLine } from './leader-line.js'
 import type { ServedPartition } from './leader-session.js'
 import { notLed, Replica, type ReplicaHost } from './replica.js'
@@ -23,8 +23,8 @@ export interface ReplicaSetHost
     ReplicaHost,
     | 'startFollowing'
     | 'stopFollowing'
-    | 'isDistrusted'
-    | 'distrusted'
+    | 'distrustOf'
+    | 'distrust'
     | 'isRegistered'
     | 'isCurrent'
     | 'isReplaced'
@@ -58,7 +58,7 @@ export class ReplicaSet {
   /** By leader. */
   readonly #lines = new Map<string, Followed>()
   readonly #throttle: Throttle
-  readonly #distrusted: Set<string>
+  readonly #distrusted: Map<string, Distrust>
   /** Logs that were stored when the broker was started, and that no document has named since. */
   readonly #unclaimed: Set<string>
   /** Logs that are being removed, and what came for them since. */
@@ -67,7 +67,7 @@ export class ReplicaSet {
   #lastSession: number
   #stopped: PortalError | undefined
 
-  private constructor(host: ReplicaSetHost, logs: readonly string[], distrusted: Set<string>) {
+  private constructor(host: ReplicaSetHost, logs: readonly string[], distrusted: Map<string, Distrust>) {
     this.#host = host
     this.#unclaimed = new Set(logs)
     this.#distrusted = distrusted
@@ -104,18 +104,15 @@ export class ReplicaSet {
         this.#following.delete(follower)
         for (const { line } of this.#lines.values()) line.delete(follower)
       },
-      isDistrusted: (log: string) => this.#distrusted.has(log),
-      distrusted: (log: string, distrusted: boolean) => {
-        if (distrusted) this.#distrusted.add(log)
-        else this.#distrusted.delete(log)
-      },
+      distrustOf: (log: string) => this.#distrusted.get(log),
+      distrust: (log: string) => void this.#distrusted.set(log, 'broken'),
     })
   }
 
-  /** Knows which logs there are, and which of them are not whole. */
+  /** Knows which logs there are, and which of them are not to be trusted. */
   static async open(host: ReplicaSetHost): Promise<ReplicaSet> {
     const { storage } = host
-    return new ReplicaSet(host, await storage.logs(), await unfinishedInstalls(storage))
+    return new ReplicaSet(host, await storage.logs(), await distrustedLogs(storage))
   }
 
   get replicas(): Iterable<Replica> {
@@ -297,9 +294,10 @@ export class ReplicaSet {
           if (error.code === 'CORRUPT' && !follower.contradicted)
             void this.find(follower.topicId, follower.partition)?.startAnew(follower)
         },
-        whole: (log) => void this.#distrusted.delete(log),
+        installing: (log) => void this.#distrusted.set(log, 'broken'),
+        installed: (log) => void this.#distrusted.set(log, 'behind'),
         isDistrusted: (log) => this.#distrusted.has(log),
-        installing: (log) => void this.#distrusted.add(log),
+        trusted: (log) => void this.#distrusted.delete(log),
       },
       this.#host.connectPeer(member.url),
       this.#throttle,

@@ -11,7 +11,7 @@ import { Partition } from '../partition.js'
 import type { Topic } from '../topic.js'
 import type { Barrier } from './barrier.js'
 import { Follower } from './follower.js'
-import { distrustLog, forgetLog } from './install.js'
+import { type Distrust, distrustLog, forgetLog } from './install.js'
 import type { ServedPartition } from './leader-session.js'
 import { Leading, type LeadingHost } from './leading.js'
 
@@ -34,9 +34,10 @@ export interface ReplicaHost extends LeadingHost {
   readonly barrier: Barrier
   /** The life of a replica that lives; undefined: it does not. */
   generationOf(replica: ReplicaName): number | undefined
-  /** The log is known not to be whole. */
-  isDistrusted(log: string): boolean
-  distrusted(log: string, distrusted: boolean): void
+  /** Why the log must not be led, if so. */
+  distrustOf(log: string): Distrust | undefined
+  /** It is not whole. */
+  distrust(log: string): void
   /** This broker leads a partition of the topic now. */
   leads(topic: Topic): void
 }
@@ -59,6 +60,8 @@ export class Replica {
   /** Of the document, as leaders have told. */
   #toldVersion = 0
   #repairing = false
+  /** The last epoch in which it alone was to lead, and could not. */
+  #short: number | undefined
   /** Leads what nobody can repair, and has said so. */
   #complained: Led | undefined
   #ended: PortalError | undefined
@@ -151,7 +154,7 @@ export class Replica {
       try {
         const changed = await this.#handOver(led, { ...to, generation }, whole, () => {
           // It may be given back at once; if it was, what is damaged will be read again.
-          if (this.#led === led) this.#host.distrusted(this.log, true)
+          if (this.#led === led) this.#host.distrust(this.log)
         })
         this.#host.documentChanged(changed)
         return true
@@ -250,7 +253,7 @@ export class Replica {
 
   async #lead(document: VersionedPartition): Promise<void> {
     if (this.#led) this.#resign(notLed(this.log))
-    if (this.#host.isDistrusted(this.log)) return this.#decline(document)
+    if (this.#host.distrustOf(this.log)) return this.#decline(document)
     const follower = this.#follower ?? (await this.#openFollower())
     const committed = Math.max(this.#committed, follower.highWatermark)
     await this.#stopFollowing(notLed(this.log))
@@ -316,7 +319,7 @@ export class Replica {
     const { runtime, committer } = this.#host.partitions
     await this.#host.barrier.passed()
     // What cannot be trusted goes; the mark stays until the whole is here.
-    if (this.#host.isDistrusted(this.log))
+    if (this.#host.distrustOf(this.log) === 'broken')
       await storage.commit([...forgetLog(this.log), distrustLog(this.log)], { durable: true })
     return Follower.open(
       { runtime, storage, committer },
@@ -325,10 +328,11 @@ export class Replica {
     )
   }
 
-  /** Leadership of a log that is not whole: another that is in sync shall have it. */
+  /** Leadership of a log that lacks something: another that is in sync shall have it. */
   async #decline(document: VersionedPartition): Promise<void> {
     const other = document.inSync.find((replica) => !isSameReplica(replica, this.#host.self))
     if (!other) {
+      if (this.#host.distrustOf(this.log) === 'behind') throw this.#isShort(document)
       throw new PortalError(
         'CORRUPT',
         `The only in-sync replica of ${this.log} is damaged: restore its database, or elect another uncleanly with "portal-mq cluster elect".`,
@@ -344,16 +348,27 @@ export class Replica {
     if (changed.version > this.#wanted.version) this.#wanted = changed
   }
 
+  /** Nobody else is in sync, and what it has is whole: it is kept, and somebody is told once. */
+  #isShort(document: VersionedPartition): PortalError {
+    const error = new PortalError(
+      'NOT_ENOUGH_REPLICAS',
+      `The only in-sync replica of ${this.log} was damaged and has not got all back that was committed: elect one that has with "portal-mq cluster elect", once it lives.`,
+    )
+    if (this.#short !== document.epoch) this.#host.partitions.emit('error', error)
+    this.#short = document.epoch
+    return error
+  }
+
   /** A log that cannot be read is installed anew. */
   async #distrust(error: PortalError): Promise<void> {
     this.#host.partitions.emit('error', error)
-    if (this.#host.isDistrusted(this.log)) return
+    if (this.#host.distrustOf(this.log) === 'broken') return
     if (await this.#noteDistrust()) await this.#stopFollowing(error)
   }
 
   /** Resolves to false if the disk does not take it: with it the broker ends. */
   async #noteDistrust(): Promise<boolean> {
-    this.#host.distrusted(this.log, true)
+    this.#host.distrust(this.log)
     try {
       await this.#host.storage.commit([distrustLog(this.log)], { durable: true })
       return true

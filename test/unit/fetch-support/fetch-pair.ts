@@ -77,8 +77,9 @@ export class FetchPair {
           throw error
         },
         installing: () => {},
+        installed: () => {},
         isDistrusted: () => false,
-        whole: () => {},
+        trusted: () => {},
       },
       this.line.peer,
       new Throttle(runtime.clock, throttledRate),
