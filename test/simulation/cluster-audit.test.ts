@@ -124,6 +124,23 @@ class Scene {
     for (const name of names) this.disks.get(name)!.sync()
   }
 
+  /** Bytes of its log change, and it throws it away. */
+  rots(name: string): void {
+    const disk = this.disks.get(name)!
+    disk.rot(LOG)
+    disk.write([
+      { type: 'meta', key: `installing:${LOG}`, value: new Uint8Array([1]) },
+      { type: 'delete-log', log: LOG },
+    ])
+    disk.sync()
+  }
+
+  /** It takes what it has instead for all that is committed. */
+  isWhole(name: string): void {
+    this.write([name], [{ type: 'meta', key: `installing:${LOG}`, value: undefined }])
+    this.sync(name)
+  }
+
   shows(epoch: number, highWatermark: number): void {
     const result = {
       type: 'entries',
@@ -314,13 +331,7 @@ describe('the audit of a cluster', () => {
     const entries = [entry(0, 1), message(1, 0)]
     scene.write(['a', 'b'], [{ type: 'append', log: LOG, entries }])
     scene.sync('a', 'b')
-    const b = scene.disks.get('b')!
-    b.rot(LOG)
-    b.write([
-      { type: 'meta', key: `installing:${LOG}`, value: new Uint8Array([1]) },
-      { type: 'delete-log', log: LOG },
-    ])
-    b.sync()
+    scene.rots('b')
     scene.write(['c'], [{ type: 'append', log: LOG, entries }])
     scene.sync('c')
     scene.shows(1, 2)
@@ -365,6 +376,64 @@ describe('the audit of a cluster', () => {
     b.write([remove, distrust])
     b.sync()
     for (const offset of [0, 1]) scene.audit.ledger.sent(LOG, offset)
+  })
+
+  it('excuses one in sync whose disk rotted until it has all again: what it loses later is a loss', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1], [1, 1])
+    scene.sync(...NAMES)
+    scene.shows(1, 2)
+    scene.rots('b')
+    scene.append(['b'], [0, 1], [1, 1])
+    scene.sync('b')
+    scene.isWhole('b')
+    for (const index of [2, 3, 4]) scene.append(NAMES, [index, 1])
+    // An fsync that did nothing.
+    for (const name of NAMES) scene.watchers.get(name)!.synced!()
+    scene.shows(1, 5)
+    scene.disks.get('b')!.losePower()
+    expect(() => scene.watchers.get('b')!.restarted()).toThrow('[3]')
+  })
+
+  it('excuses it still while it lacks what it had and nobody was shown: its leader may count on that', async () => {
+    const scene = await Scene.make()
+    scene.append(['a', 'b'], [0, 1], [1, 1])
+    scene.append(['c'], [0, 1])
+    scene.sync(...NAMES)
+    scene.shows(1, 1)
+    scene.rots('b')
+    scene.append(['b'], [0, 1])
+    scene.sync('b')
+    scene.isWhole('b')
+    scene.append(['c'], [1, 1])
+    scene.sync('c')
+    scene.shows(1, 2)
+    expect(scene.committed).toBe(2)
+  })
+
+  it('excuses it no more once what it had has given way to a later epoch', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1])
+    scene.append(['b'], [1, 1])
+    scene.sync(...NAMES)
+    scene.rots('b')
+    await scene.document({ epoch: 2, leader: 'c', inSync: NAMES })
+    scene.append(['c'], [1, 2])
+    scene.append(['b'], [0, 1], [1, 2])
+    scene.sync('b', 'c')
+    scene.isWhole('b')
+    expect(() => scene.write(['b'], [{ type: 'delete-log', log: LOG }])).toThrow('[11]')
+  })
+
+  it('finds one in sync whose disk rotted that calls itself whole before it has all that is committed', async () => {
+    const scene = await Scene.make()
+    scene.append(NAMES, [0, 1], [1, 1])
+    scene.sync(...NAMES)
+    scene.shows(1, 2)
+    scene.rots('b')
+    scene.append(['b'], [0, 1])
+    scene.sync('b')
+    expect(() => scene.isWhole('b')).toThrow('[9]')
   })
 
   it('finds what is acknowledged and too few disks ever had safely', async () => {

@@ -32,7 +32,7 @@ interface Database {
   isWiped: boolean
 }
 
-/** Beginning of the keys that say that a log is being replaced, or is not to be trusted. */
+/** Beginning of the keys that say that a log is not to be trusted: it is being replaced, or may lack what is committed. */
 const INSTALLING = 'installing:'
 
 /** A snapshot that was written before all that it covers was known to be committed. */
@@ -158,7 +158,7 @@ export class ClusterAudit {
       const replica = this.#replica(database, key.slice(INSTALLING.length))
       // It has found rot: from now on it is not to be trusted, in sync or not.
       if (value !== undefined && database.disk.isRotting(replica.log)) replica.excuse()
-      replica.isPartial = value !== undefined
+      replica.marked(value)
       return
     }
     if (key !== 'broker' || value === undefined) return
@@ -169,6 +169,7 @@ export class ClusterAudit {
     for (const replica of database.replicas.values()) {
       replica.synced()
       this.#advance(replica.log)
+      this.#checkExcuse(replica, database)
     }
   }
 
@@ -176,15 +177,15 @@ export class ClusterAudit {
   #restarted(database: Database): void {
     const { view } = database.disk
     database.hands.died()
-    const partial = view.readMeta(INSTALLING)
+    const marks = view.readMeta(INSTALLING)
     for (const replica of database.replicas.values()) {
       const before = replica.end
-      replica.isPartial = partial.has(INSTALLING + replica.log)
+      replica.marked(marks.get(INSTALLING + replica.log))
       replica.restarted(view)
       if (replica.end !== before)
         this.#trace.line(`${database.name} lost ${before - replica.end} entries of ${replica.log}`)
-      const document = this.documents.partitions.get(replica.log)
-      if (document && isIn(document.inSync, database) && !replica.isExcused) this.#checkHolds(replica, '[3]')
+      if (replica.isExcused) this.#checkExcuse(replica, database)
+      else if (this.#isInSync(replica, database)) this.#checkHolds(replica, '[3]')
     }
     this.#early = this.#early.filter(
       (early) => early.database !== database || view.readSnapshot(early.log)?.header.index === early.index,
@@ -347,13 +348,25 @@ export class ClusterAudit {
       const replica = this.#replicaOf(name, log)
       const end = this.#committed(log).length
       check(replica !== undefined, () => `[8] ${name.broker} joins ${log} with nothing, ${end} are committed`)
-      replica!.isExcused = false
+      replica!.endExcuse()
       this.#checkHolds(replica!, '[8]')
     }
     for (const { hands } of this.#databases) hands.end(log, document.epoch)
     if (before?.target && !document.target) this.#happened('moved')
     if (before && before.epoch < document.epoch) this.#happened('new leader')
     this.#advance(log)
+  }
+
+  /** One in sync that has lost something says that it is not whole until it has all that is committed, else it could be elected (invariant 9). */
+  #checkExcuse(replica: ReplicaAudit, database: Database): void {
+    if (!replica.isExcused || replica.isMarked || !this.#isInSync(replica, database)) return
+    this.#checkHolds(replica, '[9]')
+    if (replica.hasRegained) replica.endExcuse()
+  }
+
+  #isInSync({ log }: ReplicaAudit, database: Database): boolean {
+    const document = this.documents.partitions.get(log)
+    return document !== undefined && !this.documents.isGone(topicOf(log)) && isIn(document.inSync, database)
   }
 
   /** It has safely all that is committed. */

@@ -2,6 +2,9 @@ import type { MemoryDatabase } from '../../src/storage/memory-database.js'
 import type { Write } from '../../src/storage/storage.js'
 import { check } from './violation.js'
 
+/** What a mark says of a log that is not whole; one that is whole and may lack what is committed has another. */
+const NOT_WHOLE = 1
+
 /** What a disk has of a log, and how much of it safely. */
 interface Content {
   readonly epochs: readonly (number | undefined)[]
@@ -20,16 +23,24 @@ export class ReplicaAudit {
   covered = 0
   /** Below it all is fsynced; unless it is partial. */
   durable = 0
-  /** It says itself that it is not whole: it counts for nothing. */
+  /** It says itself that it is not to be trusted: it does not lead. */
+  isMarked = false
+  /** It says that it is not even whole: it counts for nothing. */
   isPartial = false
   /** Its disk has lost something: it may lack what it had, until it has caught up. */
-  isExcused = false
+  #isExcused = false
   /** What it had each time that its disk had lost something. */
   readonly #before: Content[] = []
+  /** How many of those it has, or needs, no more. */
+  #regained = 0
 
   constructor(where: string, log: string) {
     this.where = where
     this.log = log
+  }
+
+  get isExcused(): boolean {
+    return this.#isExcused
   }
 
   get end(): number {
@@ -70,14 +81,38 @@ export class ReplicaAudit {
 
   /** Whether its leader may count on that: of one whose disk has lost something by what it had said before. */
   counts(index: number, epoch: number): boolean {
-    return this.isExcused ? this.held(index, epoch) : this.holds(index, epoch)
+    return this.#isExcused ? this.held(index, epoch) : this.holds(index, epoch)
+  }
+
+  /** What it says of itself on its disk; undefined: nothing. */
+  marked(value: Uint8Array | undefined): void {
+    this.isMarked = value !== undefined
+    this.isPartial = value?.[0] === NOT_WHOLE
   }
 
   /** Its disk has lost something: what it has is about to go, and counted until now. */
   excuse(): void {
     const { epochs, covered, durable } = this
     if (!this.isPartial) this.#before.push({ epochs: [...epochs], covered, durable })
-    this.isExcused = true
+    this.#isExcused = true
+  }
+
+  /** It has caught up: from now on it may lack nothing. */
+  endExcuse(): void {
+    this.#isExcused = false
+    this.#regained = this.#before.length
+  }
+
+  /** Whether it has safely again all that its leader may have counted on; what has given way to a later epoch nobody counts on. */
+  get hasRegained(): boolean {
+    if (this.isPartial) return false
+    const last = this.epochs.findLast((epoch, index) => epoch !== undefined && index < this.durable) ?? -1
+    const has = ({ epochs, covered, durable }: Content) =>
+      this.durable >= Math.min(covered, durable) &&
+      epochs
+        .slice(0, durable)
+        .every((epoch, index) => epoch === undefined || epoch < last || this.holds(index, epoch))
+    return this.#before.slice(this.#regained).every(has)
   }
 
   /** There is no gap that no snapshot covers: else it cannot be recovered. */
