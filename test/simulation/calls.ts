@@ -70,9 +70,10 @@ export class Calls<S> {
     const { life, name, signal, wait } = call
     if (signal?.aborted) return Promise.reject(abortedError(name, signal))
     const control = new AbortController()
-    const attempts = [this.#attempt(call, control.signal)]
-    if (!call.isOnce && this.#scheduler.chance(this.#wires.faults.duplicates))
-      attempts.push(this.#attempt(call, control.signal))
+    const isDoubled = !call.isOnce && this.#scheduler.chance(this.#wires.faults.duplicates)
+    const attempts = Array.from({ length: isDoubled ? 2 : 1 }, () =>
+      this.#attempt(call, isDoubled, control.signal),
+    )
     return new Promise((resolve, reject) => {
       const end = (tell: () => void) =>
         life.enter(() => {
@@ -99,12 +100,13 @@ export class Calls<S> {
     })
   }
 
-  async #attempt<T>(call: Call<S, T>, signal: AbortSignal): Promise<T> {
+  async #attempt<T>(call: Call<S, T>, isDoubled: boolean, signal: AbortSignal): Promise<T> {
     const { from, to } = call
     await this.#scheduler.sleep(this.#wires.delay())
     if (!this.#wires.carries(from, to)) return this.#vanish(call)
     const reached = this.#listening.get(to)
-    if (!reached?.life.alive()) throw disconnected(call)
+    // Of one that came twice the other copy may arrive.
+    if (!reached?.life.alive()) throw isDoubled ? disconnected(call) : refused(call)
     await reached.life.awake()
     const outcome = await this.#serve(call, reached, signal)
     // Whoever died or froze meanwhile has answered nothing yet.
@@ -140,6 +142,12 @@ export class Calls<S> {
 function thrownElsewhere(address: string, error: PortalError): PortalError {
   if (error.code === 'CLOSED') return new PortalError('DISCONNECTED', `The broker at ${address} stops.`)
   return new PortalError(error.code, error.message, { retriable: error.retriable })
+}
+
+/** Nobody listens: nothing was carried there. */
+function refused({ name, to }: { readonly name: string; readonly to: string }): PortalError {
+  const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+  return new PortalError('DISCONNECTED', `${name}: nobody listens at ${to}.`, { cause })
 }
 
 function disconnected({ name, to }: { readonly name: string; readonly to: string }): PortalError {

@@ -35,6 +35,7 @@ class Scene {
     latestTime: () => this.scheduler.latestTime,
     happened: () => {},
     maxDeliveries: () => 3,
+    fail: (violation) => this.scheduler.fail(violation),
   })
   readonly disks = new Map<string, Disk>()
   readonly watchers = new Map<string, ReturnType<ClusterAudit['watch']>>()

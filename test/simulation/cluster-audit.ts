@@ -18,9 +18,10 @@ import { DocumentAudit, topicOf } from './document-audit.js'
 import type { Ensemble } from './ensemble.js'
 import { Hands } from './hands.js'
 import { LeaseTimes } from './lease-times.js'
+import { Refusals } from './refusals.js'
 import { ReplicaAudit } from './replica-audit.js'
 import type { Trace } from './trace.js'
-import { check } from './violation.js'
+import { check, type Violation } from './violation.js'
 
 /** A disk of the cluster: one database, from its birth until it is wiped, and beyond. */
 interface Database {
@@ -50,6 +51,7 @@ interface EarlySnapshot {
 export class ClusterAudit {
   readonly ledger: ClusterLedger
   readonly documents: DocumentAudit
+  readonly refusals: Refusals
   readonly #trace: Trace
   readonly #latestTime: () => number
   readonly #happened: (what: string) => void
@@ -80,7 +82,10 @@ export class ClusterAudit {
     /** Something to be counted has happened. */
     readonly happened: (what: string) => void
     readonly maxDeliveries: (group: string) => number
+    /** A promise was broken where nobody can be told by an error. */
+    readonly fail: (violation: Violation) => void
   }) {
+    this.refusals = new Refusals(options.fail)
     this.#trace = options.trace
     this.#latestTime = options.latestTime
     this.#happened = options.happened
@@ -228,6 +233,7 @@ export class ClusterAudit {
       if (kind === 'epoch' && document?.epoch === epoch)
         database.hands.begin(log, entry, this.#below(database, log, index), document.incarnation)
       database.hands.appended(log, entry, decodeBody(entry, crc32))
+      if (kind === 'messages') this.refusals.appended(log, entry)
     }
   }
 

@@ -199,7 +199,8 @@ export class ClusterBroker {
   }
 
   async #openBroker(life: Life): Promise<Broker> {
-    const { scheduler, ensemble, sessionTimeout, replicaLag, throttledRate, calls, doors } = this.#parts
+    const { scheduler, audit, ensemble, sessionTimeout, replicaLag, throttledRate, calls, doors } =
+      this.#parts
     const { storage, cutOff } = this.#disk.open(() => life.awake())
     this.#cutOff = cutOff
     const transport = clusterTransport({
@@ -207,7 +208,8 @@ export class ClusterBroker {
       life,
       calls,
       answered: this.#watched,
-      listening: (services) => {
+      listening: (told) => {
+        const services = { ...told, service: audit.refusals.watch(this.name, told.service) }
         const ends = [calls.listen(this.name, life, services), doors.listen(this.name, life, services)]
         const end = () => {
           for (const one of ends) one()

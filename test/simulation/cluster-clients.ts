@@ -21,6 +21,8 @@ export const FAR_GROUPS = [
 
 /** Where clients are, those among them that call by call live on what the wire says. */
 export const MACHINES = ['clients', 'office'] as const
+/** Milliseconds after which sends give up: before, or after, there is another leader. */
+const DELIVERIES = [4_000, 20_000]
 const STYLES: readonly Style[] = ['receive', 'iterate', 'run']
 
 /** The library's clients of a cluster: they know the addresses of some brokers, and nothing of the coordination service. */
@@ -76,7 +78,7 @@ export class ClusterClients {
     const connect = () => this.connect({ streams: scheduler.chance(0.5) })
     const clients = this.#clients
     for (const name of ['one', 'two'].slice(0, scheduler.whole(1, 2)))
-      scheduler.spawn(clients.produce(connect().connection, name))
+      scheduler.spawn(clients.produce(connect().connection, name, scheduler.pick(DELIVERIES)))
     scheduler.spawn(clients.read(connect().connection, scheduler.pick([undefined, 0, 1])))
     for (let left = 2; left > 0; left--) scheduler.spawn(clients.lock(connect()))
     for (const { group } of FAR_GROUPS) {

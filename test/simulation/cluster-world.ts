@@ -97,6 +97,7 @@ export class ClusterWorld implements NetworkWorld {
       latestTime: () => Math.ceil(scheduler.latestTime + Math.max(0, ...this.#troubles.recentOffsets())),
       maxDeliveries: (group) => SETTINGS[group]?.maxDeliveries ?? 5,
       happened: (what) => this.count(what, 1),
+      fail: (violation) => scheduler.fail(violation),
     })
     const count = scheduler.pick([3, 3, 4, 5])
     const parts = {

@@ -14,7 +14,7 @@ const KEYS = [
 ] as const
 /** Longer than an answer is on its way, or a commit (ms). */
 export const UNDER_WAY = 10_000
-/** Milliseconds after which a send gives up. */
+/** Milliseconds after which a send gives up, unless it is said otherwise. */
 const DELIVERY = 20_000
 /** Timers may be so late (ms). */
 const LATE = 100
@@ -56,20 +56,19 @@ export class NetworkClients {
   }
 
   /** Sends, and holds each answer against the log. */
-  async produce(connection: RemoteConnection, name: string): Promise<void> {
+  async produce(connection: RemoteConnection, name: string, deliveryTimeout = DELIVERY): Promise<void> {
     const { scheduler } = this.#world
-    const producer = new Producer(connection, { deliveryTimeout: DELIVERY })
+    const producer = new Producer(connection, { deliveryTimeout })
     for (let serial = 0; this.#world.producing; ) {
       for (let left = scheduler.whole(1, 4); left > 0; left--)
-        scheduler.spawn(this.#send(producer, name, serial++))
+        scheduler.spawn(this.#send(producer, `${name}#${serial}`, serial++, deliveryTimeout))
       await scheduler.sleep(scheduler.random() * 800 * this.#world.pace)
     }
   }
 
   /** To a partition by its number, or by one of two keys. */
-  async #send(producer: Producer, name: string, serial: number): Promise<void> {
+  async #send(producer: Producer, value: string, serial: number, deliveryTimeout: number): Promise<void> {
     const world = this.#world
-    const value = `${name}#${serial}`
     const partition = world.scheduler.whole(0, 1)
     const key = KEYS[partition]![serial % 3]
     const { now } = world.scheduler
@@ -100,8 +99,8 @@ export class NetworkClients {
     }
     const took = world.scheduler.now - now
     check(
-      took <= DELIVERY + LATE,
-      () => `${value} was decided after ${took} ms, its deliveryTimeout is ${DELIVERY}`,
+      took <= deliveryTimeout + LATE,
+      () => `${value} was decided after ${took} ms, its deliveryTimeout is ${deliveryTimeout}`,
     )
   }
 

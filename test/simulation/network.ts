@@ -133,6 +133,7 @@ class Exchange {
   #reject!: (error: Error) => void
   #silence: { cancel(): void } | undefined
   readonly #forget: () => void
+  readonly #isDoubled: boolean
   /** The client waits no more. */
   #isOver = false
   /** Nothing reaches the client any more. */
@@ -155,7 +156,8 @@ class Exchange {
     this.#forget = onAbort(request.signal, () => this.#fail('aborted'))
     const { scheduler, faults } = parts
     scheduler.spawn(this.#arrive())
-    if (request.onPiece === undefined && scheduler.chance(faults.duplicates)) {
+    this.#isDoubled = request.onPiece === undefined && scheduler.chance(faults.duplicates)
+    if (this.#isDoubled) {
       const late = scheduler.random() * scheduler.pick([0, 200])
       scheduler.after(late, () => scheduler.spawn(this.#arrive()))
     }
@@ -177,8 +179,9 @@ class Exchange {
     this.#silence = this.#parts.scheduler.after(this.#request.timeout, () => this.#fail('silence'))
   }
 
-  #fail(why: string): void {
-    this.#end(() => this.#reject(new Error(why)))
+  /** `code`: what Node calls it. */
+  #fail(why: string, code?: string): void {
+    this.#end(() => this.#reject(Object.assign(new Error(why), { code })))
   }
 
   #end(tell: () => void): void {
@@ -203,7 +206,8 @@ class Exchange {
     await scheduler.sleep(this.#delay())
     if (scheduler.chance(faults.loss) || this.#isCutGoing()) return this.#break()
     const reached = broker(this.host)
-    if (!reached?.alive()) return this.#fail('refused')
+    // Of one that came twice the other copy may arrive.
+    if (!reached?.alive()) return this.#fail('refused', this.#isDoubled ? undefined : 'ECONNREFUSED')
     // A connection that was closed before it carried anything.
     if (this.#isOver && scheduler.chance(0.5)) return
     const visit: Visit = { control: new AbortController(), hasGone: false }

@@ -15,6 +15,7 @@ import { leaseByWallClock } from './bugs/lease-by-wall-clock.js'
 import { leaseWithoutTimer } from './bugs/lease-without-timer.js'
 import { proposedSet } from './bugs/proposed-set.js'
 import { readsUncommitted } from './bugs/reads-uncommitted.js'
+import { refusedByTheDeposed } from './bugs/refused-by-the-deposed.js'
 import { shrinkBelowMin } from './bugs/shrink-below-min.js'
 import { snapshotBeforeCommit } from './bugs/snapshot-before-commit.js'
 import { snapshotWithoutBatches } from './bugs/snapshot-without-batches.js'
@@ -44,6 +45,7 @@ export const mutants: readonly Mutant[] = [
   leaseWithoutTimer,
   proposedSet,
   readsUncommitted,
+  refusedByTheDeposed,
   shrinkBelowMin,
   snapshotBeforeCommit,
   snapshotWithoutBatches,
