@@ -7,8 +7,8 @@ const PATIENCE = 15_000
 
 /**
  * Leaders that die one soon after the other, each with entries that nobody else has: what logs keep of epochs that were short shows where
- * they part wrongly (KIP-101, KIP-279). And leaders that are deposed and asked on before they know it: what they answer shows what it rests on. Left
- * to chance it hardly ever comes together.
+ * they part wrongly (KIP-101, KIP-279). And leaders that are deposed and asked on before they know it: what they answer shows what it rests on. And
+ * those that lead again in another epoch, of which a follower has not heard (KIP-320). Left to chance it hardly ever comes together.
  */
 export async function runFailovers(world: ClusterWorld): Promise<void> {
   const { scheduler } = world
@@ -17,7 +17,7 @@ export async function runFailovers(world: ClusterWorld): Promise<void> {
     await scheduler.sleep(scheduler.random() * pause)
     const log = anyLed(world)
     if (world.healing || log === undefined) continue
-    await (scheduler.chance(0.3) ? deposeUnawares(world, log) : pursue(world, log))
+    await scheduler.pick([pursue, pursue, deposeUnawares, leadAgain])(world, log)
   }
 }
 
@@ -51,6 +51,24 @@ async function deposeUnawares(world: ClusterWorld, log: string): Promise<void> {
   await scheduler.sleep(scheduler.random() * 10_000)
   wires.heal()
   link.heal()
+}
+
+/** The leader dies and mostly leads again in its next life, while one of its followers is told of nothing and asks it on as if it had led all the while. */
+async function leadAgain(world: ClusterWorld, log: string): Promise<void> {
+  const { scheduler, trace, audit, wires, brokers } = world
+  const { partitions } = audit.documents
+  const leader = leaderOf(world, log)
+  const { epoch, replicas } = partitions.get(log)!
+  const followers = replicas.filter(({ broker }) => broker !== leader?.name)
+  if (!leader || followers.length === 0) return
+  const deaf = scheduler.pick(followers).broker
+  trace.line(`${leader.name}, which leads ${log}, dies, and ${deaf} hears of nothing`)
+  for (const { name } of brokers) if (name !== deaf && name !== leader.name) wires.cut(name, deaf)
+  leader.die(false)
+  await find(world, () => partitions.get(log)?.epoch !== epoch || undefined)
+  await scheduler.sleep(scheduler.random() * 3_000)
+  wires.heal()
+  world.count('leads again', 1)
 }
 
 /** The leader of one partition, then its successor, and so on. */
