@@ -74,9 +74,8 @@ export class Leaders {
   /** Undefined: nobody leads it, its leader is doubted, or nothing is known. */
   of(topicId: string, partition: number): Leader | undefined {
     const route = this.#options.routes.find(topicId)
-    // Of what is not there this broker says so itself.
-    if (route === undefined || partition >= route.partitions) return this.#options.self
-    return this.#leaderIn(route, partition)
+    // Of a topic that is not there this broker says so itself. It may not have been told yet of a partition.
+    return route === undefined ? this.#options.self : this.#leaderIn(route, partition)
   }
 
   /** The leaders of a topic, and whether every partition has one of them. */

@@ -164,8 +164,12 @@ test('a leader that has not been told yet of a partition that was added sends ca
   expect(await service.produce({ acks: 'all', batches: [{ ...at, records }] }, direct)).toMatchObject({
     results: [{ error: { code: 'NOT_LEADER' } }],
   })
-  const read = service.read({ ...at, offset: 0, maxBytes: 1_000, wait: 0 }, direct)
-  await expect(read).rejects.toMatchObject({ code: 'NOT_LEADER' })
+  const read = { ...at, offset: 0, maxBytes: 1_000, wait: 0 }
+  await expect(service.read(read, direct)).rejects.toMatchObject({ code: 'NOT_LEADER' })
+  // Others wait for it.
+  const waiting = service.read(read)
+  await admin('a').addPartitions('orders', 2)
+  expect(await waiting).toMatchObject({ endOffset: 0 })
 })
 
 test('a broker that is alone says so', async () => {
