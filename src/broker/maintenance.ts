@@ -19,7 +19,7 @@ export class Maintenance {
   readonly #runtime: Runtime
   readonly #safeClock: SafeClock
   readonly #onRefusal: (error: PortalError) => void
-  readonly #onMeasured: (full: boolean) => void
+  readonly #onMeasured: (full: boolean, freeBytes: number) => void
   #refusing = false
   #full = false
   #space: StorageSpace = { usedBytes: 0, freeBytes: Number.POSITIVE_INFINITY }
@@ -27,14 +27,14 @@ export class Maintenance {
   #work: Promise<void> = Promise.resolve()
   #stopped = false
 
-  /** `onRefusal`: from now on no messages are taken. `onMeasured`: at each look, whether there is too little left to lead. */
+  /** `onRefusal`: from now on no messages are taken. `onMeasured`: at each look, whether there is too little left to lead, and what is left. */
   constructor(
     storage: Storage,
     hosting: Hosting,
     runtime: Runtime,
     safeClock: SafeClock,
     onRefusal: (error: PortalError) => void,
-    onMeasured: (full: boolean) => void,
+    onMeasured: (full: boolean, freeBytes: number) => void,
   ) {
     this.#storage = storage
     this.#hosting = hosting
@@ -72,7 +72,7 @@ export class Maintenance {
     if (refusal && !this.#refusing) this.#onRefusal(refusal)
     this.#refusing = refusal !== undefined
     this.#full = this.#refusing || (this.#full && this.#space.freeBytes < ROOM)
-    this.#onMeasured(this.#full)
+    this.#onMeasured(this.#full, this.#space.freeBytes)
   }
 
   #schedule(): void {

@@ -28,8 +28,11 @@ export interface Standing {
   route(own: BrokerService): BrokerService
   /** A log that is led here cannot be read: others shall lead it, and repair it. Returns what to tell whoever has asked. */
   damaged(log: string, error: PortalError): PortalError
-  /** Told again and again. `full`: the disk is nearly full, and no messages are taken: others shall lead what they can. */
-  measured(full: boolean): void
+  /**
+   * Told again and again. `full`: the disk is nearly full, and no messages are taken: others shall lead what they can. `freeBytes`: what is
+   * left.
+   */
+  measured(full: boolean, freeBytes: number): void
   /** What there is to say of the cluster besides what every broker says of itself. */
   describe(): Partial<ClusterDescription>
   /** `ledOnly`: of the partitions alone that this broker leads. */

@@ -57,6 +57,8 @@ export interface MemberDocument extends ReplicaName {
   readonly leaving?: boolean | undefined
   /** Its disk is nearly full and it takes no messages: it leads only what nobody with room can. */
   readonly full?: boolean | undefined
+  /** There is so little left of it that it copies no messages of what others lead: those replicas fall behind. */
+  readonly stalled?: boolean | undefined
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number
 }
@@ -209,6 +211,7 @@ export const memberKind: DocumentKind<MemberDocument> = {
     versions: isVersions,
     leaving: optional(isFlag),
     full: optional(isFlag),
+    stalled: optional(isFlag),
     startedAt: Number.isFinite,
   },
 }

@@ -20,6 +20,12 @@ export interface MembershipParts {
   readonly onError: (error: unknown) => void
 }
 
+/** What a broker says of its disk, as the member's document explains it. */
+export interface DiskState {
+  readonly full: boolean
+  readonly stalled: boolean
+}
+
 export interface MembershipOptions {
   /** A random id of this process's life: the same for all its sessions, and never again. */
   readonly life: string
@@ -102,9 +108,9 @@ export class Membership {
     return this.#change((member) => (member.leaving ? undefined : { ...member, leaving: true }))
   }
 
-  /** Says that its disk is nearly full, or has room again. */
-  setFull(full: boolean): Promise<void> {
-    return this.#change((member) => ((member.full ?? false) === full ? undefined : { ...member, full }))
+  /** Says how its disk is. */
+  setDisk(disk: DiskState): Promise<void> {
+    return this.#change((member) => (isDiskOf(member, disk) ? undefined : { ...member, ...disk }))
   }
 
   /** Writes a clean stop, which is in the database already, into the broker's node: a copy of before it does not know of its life. */
@@ -161,6 +167,11 @@ export class Membership {
       forget()
     }
   }
+}
+
+/** Whether the document says so. */
+export function isDiskOf({ full = false, stalled = false }: MemberDocument, disk: DiskState): boolean {
+  return full === disk.full && stalled === disk.stalled
 }
 
 function nameOf({ broker, storage, generation }: MemberDocument) {

@@ -28,6 +28,8 @@ export interface BrokerDescription {
   readonly leaving?: boolean | undefined
   /** Its disk is nearly full and it takes no messages: others lead what they can. */
   readonly full?: boolean | undefined
+  /** There is so little left of it that it copies no messages of what others lead: its replicas fall behind. */
+  readonly stalled?: boolean | undefined
   /** Its replicas go to others, and none come to it. */
   readonly drained?: boolean | undefined
   readonly rack?: string | undefined

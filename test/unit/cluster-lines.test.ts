@@ -12,6 +12,7 @@ const cluster: ClusterDescription = {
     alive: at !== 2,
     leaving: at === 1,
     full: at === 1,
+    stalled: at === 1,
     drained: at === 2,
     generation: 1,
     leaders: 1,
@@ -52,7 +53,7 @@ test('names brokers by what tells them apart, and says what is wrong', () => {
   const text = clusterLines({ cluster, partitions }, 120).join('\n')
   expect(text).toContain('controller aaaa0001 (term 4)   coordination reachable')
   expect(text).toMatch(/aaaa0001 {2}alive, controller/)
-  expect(text).toMatch(/aaaa0002 {2}leaving, FULL/)
+  expect(text).toMatch(/aaaa0002 {2}leaving, FULL, STALLED/)
   expect(text).toMatch(/bbbb0003 {2}AWAY, drained/)
   expect(text).toMatch(/t +1 +NONE +1 +1\/3 +aaaa0001 \(aaaa0002\) \(bbbb0003\) +\?/)
   expect(text).toMatch(/12,345 {2}0$/m)

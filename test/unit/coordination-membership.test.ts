@@ -65,15 +65,21 @@ describe('members', () => {
     await second.setLeaving()
     await runtime.settle()
     expect(first.members.get('b2')?.leaving).toBe(true)
-    for (const full of [true, true, false]) {
-      await second.setFull(full)
+    const disks = [
+      { full: true, stalled: false },
+      { full: true, stalled: true },
+      { full: true, stalled: true },
+      { full: false, stalled: false },
+    ]
+    for (const disk of disks) {
+      await second.setDisk(disk)
       await runtime.settle()
-      expect(first.members.get('b2')?.full).toBe(full)
+      expect(first.members.get('b2')).toMatchObject(disk)
     }
     await tree.expire(store)
     await runtime.settle()
     expect([...first.members.keys()]).toEqual(['b1'])
-    expect(news).toEqual(['b2', 'b2', 'b2', 'b2', 'b2'])
+    expect(news).toEqual(['b2', 'b2', 'b2', 'b2', 'b2', 'b2'])
     await expect(second.setLeaving()).rejects.toMatchObject({ code: 'CLOSED' })
   })
 

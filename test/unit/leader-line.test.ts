@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { CopyRoom } from '../../src/broker/replication/copy-room.js'
 import type { Follower } from '../../src/broker/replication/follower.js'
 import { LeaderLine } from '../../src/broker/replication/leader-line.js'
 import { Throttle } from '../../src/broker/replication/throttle.js'
@@ -29,6 +30,7 @@ test('a leader that lives and cannot be reached for long is told of, once each t
       runtime,
       storage: memoryStorage({ crc32 }),
       lagTime: 10_000,
+      room: new CopyRoom(() => {}),
       cluster: () => 'c',
       self: () => ({ broker: 'b', storage: 's', generation: 1 }),
       nextSession: () => 1,

@@ -17,12 +17,15 @@ interface Options {
   /** The index that the next entry gets. */
   readonly next?: number
   readonly changeDocument?: LeadingHost['changeDocument']
+  readonly minInSync?: number
+  /** Brokers that say that they have no room. */
+  readonly stalled?: ReadonlySet<string>
 }
 
 /** Leads a partition in epoch 4, which begins with its first entry. */
 function lead(
   inSync: readonly ReplicaName[],
-  { sessionHolds = true, next: end = 0, changeDocument }: Options = {},
+  { sessionHolds = true, next: end = 0, changeDocument, minInSync = 1, stalled = new Set() }: Options = {},
 ) {
   const runtime = virtualRuntime()
   const document: VersionedPartition = {
@@ -45,6 +48,7 @@ function lead(
     isRegistered: () => true,
     isCurrent: () => true,
     isReplaced: () => false,
+    isStalled: ({ broker }) => stalled.has(broker),
     damaged: never,
     entryVersion: () => 1,
     sessionHolds: () => sessionHolds,
@@ -55,7 +59,7 @@ function lead(
   const led = {
     log: 't/0',
     epoch: 4,
-    minInSync: () => 1,
+    minInSync: () => minInSync,
     epochs: end > 0 ? [4, 0] : [],
     next: () => next,
     logStart: () => 0,
@@ -277,4 +281,39 @@ it('nor with an attempt of which nobody knew the outcome for a while [8]', async
   await fetchAll(c, 3)
   await after(100)
   expect(store.inSync).toEqual(['a', 'b', 'c'])
+})
+
+it('who says that it has no room and is behind is waited for half as long, and who has everything stays', async () => {
+  const stalled = new Set(['b', 'c'])
+  const written = documents()
+  const { fetch, fetchAll, after } = lead([a, b, c], { next: 1, stalled, ...written })
+  for (let seconds = 0; seconds < 28; seconds += 2) {
+    await fetchAll(b, 1)
+    await fetch(c, 0)
+    await after(2_000)
+  }
+  expect(written.inSync ?? ['a', 'b', 'c']).toEqual(['a', 'b', 'c'])
+  for (let seconds = 0; seconds < 6; seconds += 2) {
+    await fetchAll(b, 1)
+    await fetch(c, 0)
+    await after(2_000)
+  }
+  expect(written.inSync).toEqual(['a', 'b'])
+})
+
+it('nothing is taken while one in sync that is needed is behind and has no room, though it asks', async () => {
+  const stalled = new Set(['c'])
+  const written = documents()
+  const { leading, fetch, fetchAll, after } = lead([a, c], { next: 1, minInSync: 2, stalled, ...written })
+  for (let seconds = 0; seconds < 40; seconds += 2) {
+    await fetch(c, 0)
+    await after(2_000)
+  }
+  expect(leading.refusal()).toMatchObject({ code: 'NOT_ENOUGH_REPLICAS' })
+  expect(leading.committedIndex).toBe(0)
+  expect(leading.document.inSync).toEqual([a, c])
+  stalled.clear()
+  await fetchAll(c, 1)
+  expect(leading.refusal()).toBeUndefined()
+  expect(leading.committedIndex).toBe(1)
 })

@@ -31,6 +31,7 @@ function replicaHost(runtime: Runtime, partitions: PartitionHost) {
     isRegistered: () => true,
     isCurrent: () => true,
     isReplaced: () => false,
+    isStalled: () => false,
     entryVersion: () => 1,
     sessionHolds: () => true,
     readGroups: async () => [],

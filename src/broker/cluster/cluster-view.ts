@@ -52,6 +52,7 @@ export class ClusterView {
         alive: member !== undefined,
         leaving: member?.leaving ?? false,
         full: member?.full ?? false,
+        stalled: member?.stalled ?? false,
         drained: known?.drained ?? false,
         rack: member?.rack,
         generation: member?.generation ?? known?.generation,

@@ -183,8 +183,10 @@ export class Clustered implements Standing {
     return this.#replicas?.damaged(log, error) ?? error
   }
 
-  measured(full: boolean): void {
-    this.#sessions.setFull(full)
+  measured(full: boolean, freeBytes: number): void {
+    const room = this.#replicas?.room
+    room?.measured(freeBytes)
+    this.#sessions.setDisk({ full, stalled: room?.isStalled ?? false })
   }
 
   leaderOf(topicId: string, partition: number): string | null | undefined {

@@ -1,5 +1,6 @@
 import type { Versions } from '../../coordination/cluster-versions.js'
 import type { CoordinationStore } from '../../coordination/coordination.js'
+import { type DiskState, isDiskOf } from '../../coordination/membership.js'
 import { isPortalError, PortalError } from '../../core/errors.js'
 import type { Incarnation, PeerService } from '../../protocol/peer-service.js'
 import { pause } from '../../runtime/pause.js'
@@ -63,7 +64,7 @@ export class SessionKeeper {
   #session: ClusterSession | undefined
   #count = 0
   #leaving = false
-  #full = false
+  #disk: DiskState = { full: false, stalled: false }
 
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts
@@ -114,13 +115,13 @@ export class SessionKeeper {
     await this.#session?.membership.setLeaving().catch(() => {})
   }
 
-  /** The broker's disk is nearly full, or is not any more. What could not be said is said the next time. */
-  setFull(full: boolean): void {
-    this.#full = full
+  /** How the broker's disk is now. What could not be said is said the next time. */
+  setDisk(disk: DiskState): void {
+    this.#disk = disk
     const session = this.#session
     const known = session?.members.get(this.#identity.brokerId)
-    if (!session || session.isLost || !known || (known.full ?? false) === full) return
-    session.membership.setFull(full).catch((error: unknown) => {
+    if (!session || session.isLost || !known || isDiskOf(known, disk)) return
+    session.membership.setDisk(disk).catch((error: unknown) => {
       if (!isPortalError(error)) throw error
     })
   }
@@ -219,7 +220,7 @@ export class SessionKeeper {
       life: this.#life,
       url,
       rack: cluster.rack,
-      full: this.#full,
+      disk: this.#disk,
       versions: cluster.versions,
       settings: cluster.controller,
       signal: this.#parts.ending,

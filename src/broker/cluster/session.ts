@@ -11,7 +11,7 @@ import {
   paths,
 } from '../../coordination/documents.js'
 import { LockService } from '../../coordination/lock.js'
-import { Membership } from '../../coordination/membership.js'
+import { type DiskState, Membership } from '../../coordination/membership.js'
 import { Metadata } from '../../coordination/metadata.js'
 import { ENTRY_VERSION } from '../../core/entry.js'
 import type { MembersView } from '../../core/placement/members-view.js'
@@ -31,8 +31,7 @@ export interface ClusterSessionParts {
   readonly life: string
   readonly url: string
   readonly rack: string | undefined
-  /** Its disk is nearly full. */
-  readonly full: boolean
+  readonly disk: DiskState
   /** What it reads. @default what this build does */
   readonly versions?: Versions | undefined
   readonly settings: Partial<ControllerSettings> | undefined
@@ -103,7 +102,7 @@ export class ClusterSession {
   }
 
   static async open(parts: ClusterSessionParts): Promise<ClusterSession> {
-    const { store, runtime, identity, life, url, rack, full, signal } = parts
+    const { store, runtime, identity, life, url, rack, disk, signal } = parts
     const versions = parts.versions ?? { peer: PEER_VERSION, entry: ENTRY_VERSION }
     const { timers, random, clock } = runtime
     const { brokerId: broker, storageId: storage, generation } = identity
@@ -127,7 +126,7 @@ export class ClusterSession {
       url,
       rack,
       versions,
-      full,
+      ...disk,
       startedAt: Math.floor(clock.now()),
     }
     const membership = await Membership.join(shared, member, { life, lives: identity.lives, signal })

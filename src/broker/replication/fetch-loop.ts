@@ -3,11 +3,12 @@ import type { FetchPosition, FetchResult, Incarnation, PeerService } from '../..
 import type { Runtime, Timer } from '../../runtime/runtime.js'
 import { sleepUntil } from '../../runtime/wait.js'
 import type { Storage } from '../../storage/storage.js'
+import type { CopyRoom } from './copy-room.js'
 import type { Follower } from './follower.js'
 import { FollowerSession } from './follower-session.js'
 import { installSnapshot, trustLog } from './install.js'
 import { Resting } from './resting.js'
-import { throttledSource } from './snapshot-source.js'
+import { roomySource, throttledSource } from './snapshot-source.js'
 import type { Share, Throttle } from './throttle.js'
 
 /** Milliseconds that a fetch waits for something new, at most: a follower that is silent for much longer is away. */
@@ -33,6 +34,8 @@ export interface FetchLoopHost {
   readonly storage: Storage
   /** Milliseconds that a follower may be silent and be in sync. */
   readonly lagTime: number
+  /** For what followers add to the disk. */
+  readonly room: CopyRoom
   cluster(): string
   self(): Incarnation
   /** The id of a session that begins: higher than those of all before. */
@@ -83,7 +86,7 @@ export class FetchLoop {
     this.#host = host
     this.#peer = peer
     this.#lane = lane
-    this.#resting = new Resting(host.runtime.clock)
+    this.#resting = new Resting(host.runtime.clock, host.room)
     this.#session = new FollowerSession(() => host.nextSession(), lane.throttle !== undefined)
   }
 
@@ -218,9 +221,10 @@ export class FetchLoop {
     this.#resting.answered(follower)
     try {
       if (result.type === 'behind' && follower.isAt(asked)) this.#takeSnapshot(follower)
-      else if (result.type !== 'behind') await this.#takeEntries(follower, asked, result)
+      else if (result.type === 'entries') await this.#takeEntries(follower, asked, result)
+      else if (result.type === 'diverged') await follower.take(asked, result)
       this.#session.moved(follower)
-      if (this.#isMisplaced(follower, result)) this.#leave(follower)
+      if (!this.#resting.has(follower) && this.#isMisplaced(follower, result)) this.#leave(follower)
     } catch (error) {
       if (follower.closed) return
       if (!isPortalError(error)) throw error
@@ -230,17 +234,29 @@ export class FetchLoop {
     }
   }
 
+  #stall(follower: Follower): void {
+    if (!this.#followers.has(follower)) return
+    this.#session.exclude(follower)
+    this.#resting.stall(follower)
+  }
+
   #rest(follower: Follower, delay: number): void {
     if (!this.#followers.has(follower)) return
     this.#session.exclude(follower)
     this.#resting.rest(follower, delay)
   }
 
-  /** A log that begins anew, from the first entry or from a snapshot on, is trusted once it has all that is committed. */
-  async #takeEntries(follower: Follower, asked: FetchPosition, result: FetchResult): Promise<void> {
-    await follower.take(asked, result)
+  /** As far as there is room. A log that begins anew, from the first entry or from a snapshot on, is trusted once it has all that is committed. */
+  async #takeEntries(
+    follower: Follower,
+    asked: FetchPosition,
+    result: FetchResult & { readonly type: 'entries' },
+  ): Promise<void> {
+    const entries = follower.isAt(asked) ? this.#host.room.fitting(result.entries) : result.entries
+    await follower.take(asked, { ...result, entries })
+    if (entries.length < result.entries.length) this.#stall(follower)
     const { log } = follower
-    if (result.type !== 'entries' || !this.#host.isDistrusted(log) || follower.closed) return
+    if (!this.#host.isDistrusted(log) || follower.closed) return
     if (!follower.hasAllOf(result.highWatermark)) return
     await this.#host.storage.commit([trustLog(log)], { durable: true })
     this.#host.trusted(log)
@@ -279,7 +295,7 @@ export class FetchLoop {
 
   /** Beside the others: it may take long. */
   async #install(follower: Follower, throttle: Throttle): Promise<void> {
-    const { storage, runtime } = this.#host
+    const { storage, runtime, room } = this.#host
     const { topicId, partition, epoch, log } = follower
     this.#rest(follower, 0)
     this.#installs++
@@ -287,9 +303,10 @@ export class FetchLoop {
       const request = { cluster: this.#host.cluster(), from: this.#host.self(), topicId, partition, epoch }
       await follower.reinstall(({ cleared, signal }) =>
         installSnapshot({ storage, runtime }, log, {
-          peer: throttledSource(this.#peer, throttle, runtime.timers),
+          peer: roomySource(throttledSource(this.#peer, throttle, runtime.timers), room, runtime.timers),
           request,
           signal: AbortSignal.any([signal, this.#end.signal]),
+          fits: (bytes) => room.fits(bytes, follower.storedBytes),
           cleared: () => {
             this.#host.installing(log)
             cleared()
@@ -301,6 +318,7 @@ export class FetchLoop {
       if (!isPortalError(error)) throw error
       if (follower.closed) return
       if (error.code === 'STORAGE_FAILED') this.#host.stopped(follower, error)
+      else if (error.code === 'STORAGE_FULL') this.#stall(follower)
       else this.#rest(follower, LONGEST_RETRY)
     } finally {
       this.#installs--

@@ -107,6 +107,11 @@ export class Follower implements CommitSource {
     return this.#highWatermark
   }
 
+  /** Of messages, as far as they are applied. */
+  get storedBytes(): number {
+    return this.#recovered.state.directory.bytes
+  }
+
   /** The leader says that what was committed is not: one of them has lost something, and nothing may be thrown away here. */
   get contradicted(): boolean {
     return this.#contradicted

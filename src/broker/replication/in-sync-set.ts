@@ -15,6 +15,8 @@ export interface InSyncHost {
   readonly lagTime: number
   /** Whether this is how the replica is registered now, to stay: an earlier life of it counts for nothing (invariant 8). */
   isRegistered(replica: Incarnation): boolean
+  /** Whether its broker says that it has no room for messages: it is not waited for when it falls behind. */
+  isStalled(replica: ReplicaName): boolean
   /** Whether its broker lives with another database: this one will not come back soon. */
   isReplaced(replica: ReplicaName): boolean
   /**
@@ -78,13 +80,15 @@ export class InSyncSet {
     return Math.min(this.#led.minInSync(), this.#document.replicas.length)
   }
 
-  /** How many are in sync and have asked within the lag time, this one included. */
+  /** How many are in sync, have asked within the lag time and take what comes, this one included. */
   get living(): number {
     const now = this.#host.runtime.clock.monotonic()
     let living = 0
     for (const replica of this.#document.inSync) {
-      const askedAt = this.#followers.find(replica)?.askedAt ?? Number.NEGATIVE_INFINITY
-      if (isSameReplica(replica, this.#host.self) || now - askedAt <= this.#host.lagTime) living++
+      const progress = this.#followers.find(replica)
+      const answers = progress && now - progress.askedAt <= this.#host.lagTime
+      if (isSameReplica(replica, this.#host.self) || (answers && !this.#isStuck(replica, progress, now)))
+        living++
     }
     return living
   }
@@ -139,13 +143,14 @@ export class InSyncSet {
   }
 
   #maybeShrink(): void {
-    const now = this.#host.runtime.clock.monotonic()
+    const { lagTime, runtime } = this.#host
+    const now = runtime.clock.monotonic()
     const { inSync } = this.#document
     const least = Math.max(1, this.least)
     const kept = inSync.filter((replica) => {
       if (isSameReplica(replica, this.#host.self)) return true
       const progress = this.#followers.find(replica)
-      return progress !== undefined && !lags(progress, now, this.#host.lagTime)
+      return progress !== undefined && !this.#isStuck(replica, progress, now) && !lags(progress, now, lagTime)
     })
     if (kept.length === inSync.length) return
     // Never below the least: those that stay in it are candidates, and nothing is acknowledged without them.
@@ -157,6 +162,11 @@ export class InSyncSet {
       if (!includesReplica(kept, replica)) kept.push(replica)
     }
     if (kept.length < inSync.length) this.#propose(inSync.filter((replica) => includesReplica(kept, replica)))
+  }
+
+  /** Whether it is behind, and will be: it need not be waited for. One that has all asks again within a quarter of the lag time. */
+  #isStuck(replica: ReplicaName, progress: FollowerProgress, now: number): boolean {
+    return this.#host.isStalled(replica) && lags(progress, now, this.#host.lagTime / 2)
   }
 
   #maybeGrow(): void {

@@ -27,6 +27,8 @@ export interface InstallSource {
   /** All that names the log and who asks. */
   readonly request: Omit<SnapshotRequest, 'index' | 'fromPage' | 'maxBytes'>
   readonly signal: AbortSignal
+  /** Whether there is room for so many bytes of messages. */
+  fits(bytes: number): boolean
   /** Called when all that was stored before is about to be deleted. */
   cleared(): void
 }
@@ -34,7 +36,8 @@ export interface InstallSource {
 /**
  * Replaces a log by the leader's snapshot and the batches that are retained. From the first write to the last a mark says that the log is not
  * whole: whoever starts with it begins again. What fails in between leaves an empty log with that mark. What comes after the snapshot may be
- * committed, and is not here yet: another mark says so, until its leader has told of no more.
+ * committed, and is not here yet: another mark says so, until its leader has told of no more. STORAGE_FULL, before anything is deleted, if there is
+ * no room for it.
  */
 export async function installSnapshot(
   host: InstallHost,
@@ -44,6 +47,8 @@ export async function installSnapshot(
   const { storage, runtime } = host
   const { header, pages, index, pageIds, epoch } = await readSnapshot(source)
   const { state, book } = decodeSnapshot(header, pages, runtime.crc32)
+  if (!source.fits(state.directory.bytes))
+    throw new PortalError('STORAGE_FULL', `There is no room for ${log}.`)
   const clear: Write[] = [distrustLog(log), { type: 'delete-log', log }]
   source.cleared()
   await storage.commit(clear, { durable: true })

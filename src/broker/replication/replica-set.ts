@@ -7,6 +7,7 @@ import { pause } from '../../runtime/pause.js'
 import { logName } from '../hosting.js'
 import type { Topic } from '../topic.js'
 import { Barrier } from './barrier.js'
+import { CopyRoom } from './copy-room.js'
 import { FetchServer } from './fetch-server.js'
 import type { Follower } from './follower.js'
 import { type Distrust, distrustedLogs, forgetLog } from './install.js'
@@ -28,6 +29,7 @@ export interface ReplicaSetHost
     | 'isRegistered'
     | 'isCurrent'
     | 'isReplaced'
+    | 'isStalled'
     | 'generationOf'
     | 'damaged'
     | 'barrier'
@@ -51,6 +53,8 @@ interface Followed {
 /** All replicas that this broker has: what they are, whom they follow, and what it serves to others. */
 export class ReplicaSet {
   readonly server: FetchServer
+  /** For what followers add to the disk. */
+  readonly room: CopyRoom
   readonly #host: ReplicaSetHost
   readonly #replicaHost: ReplicaHost
   readonly #replicas = new Map<string, Replica>()
@@ -73,6 +77,7 @@ export class ReplicaSet {
     this.#distrusted = distrusted
     // By chance, below 2^47: leaders may know sessions of another process with this name.
     this.#lastSession = Math.floor(host.runtime.random.float() * 2 ** 47)
+    this.room = new CopyRoom((error) => host.partitions.emit('error', error))
     this.#throttle = new Throttle(host.runtime.clock, host.throttledRate)
     this.server = new FetchServer({
       runtime: host.runtime,
@@ -92,6 +97,7 @@ export class ReplicaSet {
       barrier: new Barrier(host.partitions.committer),
       damaged: (log: string, error: PortalError) => this.damaged(log, error),
       generationOf: (replica: ReplicaName) => this.#generationOf(replica),
+      isStalled: ({ broker }: ReplicaName) => this.#host.members().get(broker)?.stalled ?? false,
       isReplaced: ({ broker, storage }: ReplicaName) => {
         const member = this.#host.members().get(broker)
         return member !== undefined && member.storage !== storage
@@ -112,7 +118,9 @@ export class ReplicaSet {
   /** Knows which logs there are, and which of them are not to be trusted. */
   static async open(host: ReplicaSetHost): Promise<ReplicaSet> {
     const { storage } = host
-    return new ReplicaSet(host, await storage.logs(), await distrustedLogs(storage))
+    const replicas = new ReplicaSet(host, await storage.logs(), await distrustedLogs(storage))
+    replicas.room.measured((await storage.space()).freeBytes)
+    return replicas
   }
 
   get replicas(): Iterable<Replica> {
@@ -276,6 +284,7 @@ export class ReplicaSet {
         runtime,
         storage,
         lagTime: this.#host.lagTime,
+        room: this.room,
         cluster: () => this.#host.cluster(),
         self: () => this.#host.incarnation(),
         nextSession: () => ++this.#lastSession,

@@ -2,7 +2,11 @@ import type { PeerService } from '../../protocol/peer-service.js'
 import type { CallOptions } from '../../protocol/service.js'
 import { pause } from '../../runtime/pause.js'
 import type { Timers } from '../../runtime/runtime.js'
+import type { CopyRoom } from './copy-room.js'
 import type { Throttle } from './throttle.js'
+
+/** How soon it is looked whether there is room again (ms). */
+const ROOM_LOOK = 1_000
 
 /** A leader whose snapshot can be installed. */
 export type SnapshotSource = Pick<PeerService, 'readSnapshot' | 'readBatches'>
@@ -36,5 +40,18 @@ export function throttledSource(leader: PeerService, throttle: Throttle, timers:
         request,
         call,
       ),
+  }
+}
+
+/** A source of which no messages are read while there is no room for them. */
+export function roomySource(source: SnapshotSource, room: CopyRoom, timers: Timers): SnapshotSource {
+  return {
+    readSnapshot: source.readSnapshot,
+    readBatches: async (request, call) => {
+      while (!room.takes(0) && !call?.signal?.aborted) await pause(timers, ROOM_LOOK, call?.signal)
+      const answer = await source.readBatches(request, call)
+      for (const { payload } of answer.entries) room.takes(payload.length)
+      return answer
+    },
   }
 }

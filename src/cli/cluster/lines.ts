@@ -62,11 +62,12 @@ function brokerLines(
 }
 
 function stateOf(
-  { id, alive = true, leaving, full, drained }: BrokerDescription,
+  { id, alive = true, leaving, full, stalled, drained }: BrokerDescription,
   controller: string | undefined,
 ): string {
   const words = [alive ? (leaving ? 'leaving' : 'alive') : 'AWAY']
   if (full) words.push('FULL')
+  if (stalled) words.push('STALLED')
   if (drained) words.push('drained')
   if (id === controller) words.push('controller')
   return words.join(', ')

@@ -334,6 +334,7 @@ export const samples: readonly Sample[] = [
           alive: true,
           leaving: false,
           full: true,
+          stalled: true,
           drained: true,
           rack: 'north',
           generation: 7,

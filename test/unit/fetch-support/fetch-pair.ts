@@ -1,4 +1,5 @@
 import { Committer } from '../../../src/broker/committer.js'
+import { CopyRoom } from '../../../src/broker/replication/copy-room.js'
 import { FetchServer } from '../../../src/broker/replication/fetch-server.js'
 import { Follower } from '../../../src/broker/replication/follower.js'
 import { LeaderLine } from '../../../src/broker/replication/leader-line.js'
@@ -8,6 +9,7 @@ import type { VersionedPartition } from '../../../src/coordination/partition-ver
 import type { StoredEntry } from '../../../src/core/entry.js'
 import { encodeBody } from '../../../src/core/entry-codec.js'
 import { PortalError } from '../../../src/core/errors.js'
+import { RecordBatchBuilder } from '../../../src/core/record-batch-builder.js'
 import type { Incarnation } from '../../../src/protocol/peer-service.js'
 import { virtualRuntime } from '../../../src/runtime/virtual.js'
 import { memoryStorage } from '../../../src/storage/memory.js'
@@ -32,6 +34,10 @@ export class FetchPair {
   readonly partitions: PairedPartition[]
   /** The follower's life. */
   generation = 1
+  /** What the follower has told of its disk. */
+  readonly stalled: PortalError[] = []
+  /** For what the follower adds to its disk. */
+  readonly room = new CopyRoom((error) => this.stalled.push(error))
   readonly #followed: LeaderLine
   readonly #leaderStorage
   readonly #followerStorage
@@ -69,6 +75,7 @@ export class FetchPair {
         runtime,
         storage: this.#followerStorage,
         lagTime: LAG,
+        room: this.room,
         cluster: () => 'c',
         self: () => this.incarnation,
         nextSession: () => ++this.#lastSession,
@@ -156,6 +163,7 @@ export class PairedPartition {
   readonly #host: PairedHost
   readonly #epochs: number[] = []
   #next = 0
+  #nextOffset = 0
   #document: VersionedPartition
 
   constructor(partition: number, host: PairedHost) {
@@ -224,20 +232,34 @@ export class PairedPartition {
     this.leading.adopt(this.#document)
   }
 
-  /** `bytes`: of the entry, about. */
-  async append(bytes = 1): Promise<void> {
-    const { runtime, storage } = this.#host
+  /** What makes no messages. `bytes`: of the entry, about. */
+  append(bytes = 1): Promise<void> {
     const body = { kind: 'epoch', leader: 'a'.repeat(bytes) } as const
-    const entry: StoredEntry = {
-      index: this.#next,
-      epoch: this.epoch,
+    return this.#append({
       kind: 'epoch',
-      version: 1,
       baseOffset: 0,
       count: 0,
+      payload: encodeBody(body, this.#host.runtime.crc32),
+    })
+  }
+
+  /** A message of so many bytes, about. */
+  send(bytes: number): Promise<void> {
+    const batch = new RecordBatchBuilder(this.#host.runtime.crc32)
+    batch.tryAppend({ contentType: 'text', value: 'a'.repeat(bytes), timestamp: 0 })
+    const payload = batch.seal('', 0, 0)
+    return this.#append({ kind: 'messages', baseOffset: this.#nextOffset++, count: 1, payload })
+  }
+
+  async #append(content: Pick<StoredEntry, 'kind' | 'baseOffset' | 'count' | 'payload'>): Promise<void> {
+    const { runtime, storage } = this.#host
+    const entry: StoredEntry = {
+      ...content,
+      index: this.#next,
+      epoch: this.epoch,
+      version: 1,
       appendTime: runtime.clock.now(),
       safeTime: runtime.clock.now(),
-      payload: encodeBody(body, runtime.crc32),
     }
     if (this.#epochs.at(-2) !== this.epoch) this.#epochs.push(this.epoch, this.#next)
     this.#next++
@@ -274,6 +296,7 @@ export class PairedPartition {
       isRegistered: () => true,
       isCurrent: () => true,
       isReplaced: () => false,
+      isStalled: () => false,
       damaged: (_, error) => {
         throw error
       },
