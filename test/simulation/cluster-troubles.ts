@@ -2,6 +2,8 @@ import type { ClusterBroker } from './cluster-broker.js'
 import type { ClusterWorld } from './cluster-world.js'
 import type { WallClock } from './life.js'
 
+const MIB = 1 << 20
+
 /** How long what was decided may wait until it is written, at most (ms). */
 const DECIDED = 60_000
 
@@ -200,7 +202,7 @@ export class ClusterTroubles {
     trace.line(`the disk of ${name}: ${fault}`)
     if (fault === 'slow') disk.faults.slow = !disk.faults.slow
     else if (fault === 'full') {
-      disk.faults.freeBytes = 1_000_000
+      disk.faults.freeBytes = scheduler.pick([0, 16, 16, 40]) * MIB + scheduler.whole(0, 20_000)
       this.#later(20_000, () => {
         disk.faults.freeBytes = Number.POSITIVE_INFINITY
       })
