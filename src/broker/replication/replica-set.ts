@@ -13,7 +13,8 @@ import type { Follower } from './follower.js'
 import { type Distrust, distrustedLogs, forgetLog } from './install.js'
 import { LeaderLine } from './leader-line.js'
 import type { ServedPartition } from './leader-session.js'
-import { notLed, Replica, type ReplicaHost } from './replica.js'
+import { notLed } from './led.js'
+import { Replica, type ReplicaHost } from './replica.js'
 import { Throttle } from './throttle.js'
 
 /** How long to wait before a document that could not be read is asked for again (ms). */

@@ -4,24 +4,23 @@ import { isPortalError, PortalError } from '../../core/errors.js'
 import { isSameReplica } from '../../core/placement/placed-partition.js'
 import type { Incarnation } from '../../protocol/peer-service.js'
 import { pause } from '../../runtime/pause.js'
-import { sleepUntil } from '../../runtime/wait.js'
 import type { PartitionHost } from '../host.js'
 import type { Hosting } from '../hosting.js'
 import { Partition } from '../partition.js'
 import type { Topic } from '../topic.js'
 import type { Barrier } from './barrier.js'
 import { Follower } from './follower.js'
+import { type HandOver, handOver } from './hand-over.js'
 import { type Distrust, distrustLog, forgetLog } from './install.js'
-import type { ServedPartition } from './leader-session.js'
 import { Leading, type LeadingHost } from './leading.js'
+import { type Led, notLed } from './led.js'
+import { Repair, type RepairHost } from './repair.js'
 
 /** How long to wait before trying again what failed (ms). */
 const RETRY = 200
-/** How long a successor has to fetch what it lacks (ms). */
-const HAND_OVER = 5_000
 
 /** What a replica needs of its broker. */
-export interface ReplicaHost extends LeadingHost {
+export interface ReplicaHost extends LeadingHost, RepairHost {
   readonly partitions: PartitionHost
   readonly hosting: Hosting
   /** This broker's life by now. */
@@ -32,18 +31,10 @@ export interface ReplicaHost extends LeadingHost {
   startFollowing(follower: Follower, leader: ReplicaName): void
   stopFollowing(follower: Follower): void
   readonly barrier: Barrier
-  /** The life of a replica that lives; undefined: it does not. */
-  generationOf(replica: ReplicaName): number | undefined
   /** Why the log must not be led, if so. */
   distrustOf(log: string): Distrust | undefined
-  /** It is not whole. */
-  distrust(log: string): void
   /** This broker leads a partition of the topic now. */
   leads(topic: Topic): void
-}
-
-interface Led extends ServedPartition {
-  readonly partition: Partition
 }
 
 /** One replica of one partition on this broker: leads, follows or goes, as the partition's document says. */
@@ -59,11 +50,9 @@ export class Replica {
   #committed = 0
   /** Of the document, as leaders have told. */
   #toldVersion = 0
-  #repairing = false
+  readonly #repair: Repair
   /** The last epoch in which it alone was to lead, and could not. */
   #short: number | undefined
-  /** Leads what nobody can repair, and has said so. */
-  #complained: Led | undefined
   #ended: PortalError | undefined
 
   constructor(host: ReplicaHost, topic: Topic, log: string, document: VersionedPartition) {
@@ -71,6 +60,12 @@ export class Replica {
     this.#topic = topic
     this.log = log
     this.#wanted = document
+    this.#repair = new Repair(host, {
+      log,
+      led: () => this.#led,
+      handOver: (led, how) => this.#handOver(led, how),
+      settled: async () => this.#working,
+    })
   }
 
   get document(): VersionedPartition {
@@ -121,98 +116,22 @@ export class Replica {
 
   /** What it leads cannot be read. Returns what to tell whoever has asked: the same, unless others have the log. */
   damaged(error: PortalError): PortalError {
-    const led = this.#led
-    if (led?.leading.document.inSync.every((replica) => isSameReplica(replica, this.#host.self))) {
-      if (this.#complained !== led) this.#host.partitions.emit('error', error)
-      this.#complained = led
-      return error
-    }
-    void this.#repair(error)
-    return notLed(this.log)
+    return this.#repair.damaged(error)
   }
 
-  /** Hands over to whoever is in sync, and begins anew as a follower. */
-  async #repair(error: PortalError): Promise<void> {
-    const led = this.#led
-    if (!led || this.#repairing) return
-    this.#repairing = true
-    this.#host.partitions.emit('error', error)
-    try {
-      // What nobody else has and cannot be read is not committed: without it goes whoever has not everything, as when a leader dies.
-      if (!(await this.#giveWay(led, true)) && !(await this.#giveWay(led, false))) return
-      await this.#working
-    } finally {
-      this.#repairing = false
-    }
-  }
-
-  /** Resolves to whether another in sync leads now: one that has everything, if it is waited for. */
-  async #giveWay(led: Led, whole: boolean): Promise<boolean> {
-    for (const to of led.leading.document.inSync) {
-      const generation = this.#host.generationOf(to)
-      if (isSameReplica(to, this.#host.self) || generation === undefined) continue
-      try {
-        const changed = await this.#handOver(led, { ...to, generation }, whole, () => {
-          // It may be given back at once; if it was, what is damaged will be read again.
-          if (this.#led === led) this.#host.distrust(this.log)
-        })
-        this.#host.documentChanged(changed)
-        return true
-      } catch (refused) {
-        if (!isPortalError(refused)) throw refused
-      }
-    }
-    return false
-  }
-
-  /**
-   * Hands leadership over to `to`: holds what comes, waits until `to` has everything, and writes the document. Whoever waits here is then
-   * sent on with NOT_LEADER. Rejects with NOT_LEADER, or NOT_ENOUGH_REPLICAS if `to` does not catch up in time.
-   */
+  /** Hands leadership over to `to`, once that has everything. Rejects with NOT_LEADER, or NOT_ENOUGH_REPLICAS if `to` does not catch up in time. */
   async handOver(epoch: number, to: Incarnation): Promise<VersionedPartition> {
     const led = this.#led
     if (led?.epoch !== epoch) throw notLed(this.log)
-    return this.#handOver(led, to, true)
+    return this.#handOver(led, { to, whole: true, written: () => {} })
   }
 
-  /** `whole`: not before `to` has everything. `written`: called when another leads, before this one can again. */
-  async #handOver(
-    led: Led,
-    to: Incarnation,
-    whole: boolean,
-    written = () => {},
-  ): Promise<VersionedPartition> {
-    const { partition, leading, epoch } = led
-    partition.hold(true)
-    try {
-      if (whole) await this.#untilCaughtUp(led, to)
-      const changed = await leading.handOver(to)
-      if (changed === undefined || changed.epoch === epoch || !isSameReplica(changed.leader, to))
-        throw notLed(this.log)
-      written()
+  #handOver(led: Led, how: HandOver): Promise<VersionedPartition> {
+    const written = (changed: VersionedPartition) => {
+      how.written(changed)
       this.assign(changed)
-      return changed
-    } finally {
-      if (!partition.closed) partition.hold(false)
     }
-  }
-
-  async #untilCaughtUp({ leading, partition }: Led, to: Incarnation): Promise<void> {
-    const { timers, clock } = this.#host.runtime
-    const until = clock.monotonic() + HAND_OVER
-    while (!leading.hasEverything(to)) {
-      if (partition.closed) throw partition.closed
-      const left = until - clock.monotonic()
-      if (left <= 0 || !leading.isInSync(to)) {
-        throw new PortalError(
-          'NOT_ENOUGH_REPLICAS',
-          `${to.broker} is not in sync with ${this.log}, or does not catch up: it cannot lead.`,
-        )
-      }
-      await sleepUntil<true>(timers, 'hand-over', { timeout: Math.min(left, 100) }, (resolve) =>
-        leading.onceHeard(() => resolve(true)),
-      )
-    }
+    return handOver(this.#host.runtime, led, { ...how, written })
   }
 
   #settle(): void {
@@ -401,11 +320,4 @@ export class Replica {
     this.#committed = Math.max(this.#committed, follower.highWatermark)
     await follower.close(error)
   }
-}
-
-export function notLed(log: string): PortalError<'NOT_LEADER'> {
-  return new PortalError(
-    'NOT_LEADER',
-    `Another broker leads ${log} now, or soon will: look the topic up again.`,
-  )
 }
