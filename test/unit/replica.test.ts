@@ -7,8 +7,10 @@ import { resolveTopicConfig } from '../../src/broker/topic-config.js'
 import type { ReplicaName } from '../../src/coordination/documents.js'
 import type { VersionedPartition } from '../../src/coordination/partition-version.js'
 import { PortalError } from '../../src/core/errors.js'
+import type { FetchResult } from '../../src/protocol/peer-service.js'
 import type { Runtime } from '../../src/runtime/runtime.js'
 import { virtualRuntime } from '../../src/runtime/virtual.js'
+import { epochEntry } from './fetch-support/epoch-entry.js'
 import { partitionHost } from './partition-support.js'
 
 const a: ReplicaName = { broker: 'a', storage: 'a-disk' }
@@ -56,14 +58,13 @@ function replicaHost(runtime: Runtime, partitions: PartitionHost) {
   return { host, documents, distrusted }
 }
 
-it('a replica that has handed over what it cannot read leads no more of it, though it is given back at once [9]', async () => {
-  const runtime = virtualRuntime()
+/** A replica's broker, and a partition that it leads by this document. */
+function open(runtime: Runtime) {
   const { partitions: count, ...config } = resolveTopicConfig(
     {},
     { defaults: { replicas: 2 }, maxReplicas: 2 },
   )
   const topic = new Topic({ id: 't', name: 't', createdAt: 0, config, partitions: count })
-  const { host, documents, distrusted } = replicaHost(runtime, partitionHost(runtime))
   const both = [a, b]
   const document: VersionedPartition = {
     topicId: 't',
@@ -74,6 +75,12 @@ it('a replica that has handed over what it cannot read leads no more of it, thou
     epoch: 4,
     version: 1,
   }
+  return { ...replicaHost(runtime, partitionHost(runtime)), topic, document }
+}
+
+it('a replica that has handed over what it cannot read leads no more of it, though it is given back at once [9]', async () => {
+  const runtime = virtualRuntime()
+  const { host, documents, distrusted, topic, document } = open(runtime)
   const replica = new Replica(host as unknown as ReplicaHost, topic, 't/0', document)
   // Its successor hands over as soon as it leads.
   host.documentChanged = (changed) => {
@@ -107,4 +114,24 @@ it('a replica that has handed over what it cannot read leads no more of it, thou
   expect(replica.led).toBeUndefined()
   // Whoever has it all is to lead.
   expect(documents.at(-1)).toMatchObject({ leader: null, inSync: [b] })
+})
+
+it('what cannot be trusted is kept until the first of a copy has come: it may be the last there is', async () => {
+  const runtime = virtualRuntime()
+  const { host, distrusted, topic, document } = open(runtime)
+  const stored = async () => (await host.storage.read('t/0', { from: 0, maxBytes: 1_000 })).length
+  const entries = [epochEntry(0), epochEntry(1)]
+  await host.storage.commit([{ type: 'append', log: 't/0', entries }], { durable: true })
+  distrusted.add('t/0')
+  const replica = new Replica(host as unknown as ReplicaHost, topic, 't/0', document)
+  replica.assign({ ...document, leader: b })
+  await runtime.runUntil(() => replica.follower !== undefined, 1_000)
+  const follower = replica.follower!
+  const asked = follower.position()
+  expect(asked).toMatchObject({ next: 0, lastEpoch: -1 })
+  expect(await stored()).toBe(2)
+  const copy = [epochEntry(0)]
+  const result = { ...asked, type: 'entries', entries: copy, highWatermark: 0, round: 0, documentVersion: 1 }
+  await runtime.runUntil(follower.take(asked, result as FetchResult))
+  expect([follower.next, await stored()]).toEqual([1, 1])
 })

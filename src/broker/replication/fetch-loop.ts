@@ -306,7 +306,8 @@ export class FetchLoop {
           peer: roomySource(throttledSource(this.#peer, throttle, runtime.timers), room, runtime.timers),
           request,
           signal: AbortSignal.any([signal, this.#end.signal]),
-          fits: (bytes) => room.fits(bytes, follower.storedBytes),
+          // How large what cannot be read is, is not known: it goes first, and the copy waits where there is no room.
+          fits: (bytes) => follower.isUntrusted || room.fits(bytes, follower.storedBytes),
           cleared: () => {
             this.#host.installing(log)
             cleared()

@@ -51,6 +51,7 @@ export class Follower implements CommitSource {
   #tail: StoredEntry[] = []
   #work: Work[] = []
   #closed: PortalError | undefined
+  #isUntrusted = false
   #contradicted = false
   /** What it takes, one after the other. */
   #taking: Promise<void> = Promise.resolve()
@@ -98,6 +99,16 @@ export class Follower implements CommitSource {
     return new Follower(host, name, recovered, { next, epochs })
   }
 
+  /** Begins with nothing. What is stored cannot be trusted, but may be the last there is: it goes when the first of a copy has come. */
+  static openUntrusted(
+    host: FollowerHost,
+    name: { readonly topicId: string; readonly partition: number; readonly log: string },
+  ): Follower {
+    const follower = new Follower(host, name, emptyLog(), { next: 0, epochs: [] })
+    follower.#isUntrusted = true
+    return follower
+  }
+
   /** The index that its next entry gets: all below is fsynced. */
   get next(): number {
     return this.#next
@@ -105,6 +116,11 @@ export class Follower implements CommitSource {
 
   get highWatermark(): number {
     return this.#highWatermark
+  }
+
+  /** What is stored is not what this says, and goes when a copy comes. */
+  get isUntrusted(): boolean {
+    return this.#isUntrusted
   }
 
   /** Of messages, as far as they are applied. */
@@ -214,6 +230,7 @@ export class Follower implements CommitSource {
   }
 
   #replace(recovered: Recovered): void {
+    this.#isUntrusted = false
     this.#recovered = recovered
     this.#epochs = [...recovered.state.epochs]
     this.#next = recovered.state.nextIndex
@@ -283,6 +300,8 @@ export class Follower implements CommitSource {
       last = entry.epoch
       next++
     }
+    if (this.#isUntrusted) await this.#write([{ type: 'delete-log', log: this.log }])
+    this.#isUntrusted = false
     await this.#write([{ type: 'append', log: this.log, entries }])
     for (const entry of entries)
       if (entry.epoch !== lastEpoch(this.#epochs)) this.#epochs.push(entry.epoch, entry.index)

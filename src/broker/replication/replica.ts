@@ -11,7 +11,7 @@ import type { Topic } from '../topic.js'
 import type { Barrier } from './barrier.js'
 import { Follower } from './follower.js'
 import { type HandOver, handOver } from './hand-over.js'
-import { type Distrust, distrustLog, forgetLog } from './install.js'
+import { type Distrust, distrustLog } from './install.js'
 import { Leading, type LeadingHost } from './leading.js'
 import { type Led, notLed } from './led.js'
 import { Repair, type RepairHost } from './repair.js'
@@ -237,14 +237,12 @@ export class Replica {
     const { topicId, partition } = this.#wanted
     const { runtime, committer } = this.#host.partitions
     await this.#host.barrier.passed()
-    // What cannot be trusted goes; the mark stays until the whole is here.
-    if (this.#host.distrustOf(this.log) === 'broken')
-      await storage.commit([...forgetLog(this.log), distrustLog(this.log)], { durable: true })
-    return Follower.open(
-      { runtime, storage, committer },
-      { topicId, partition, log: this.log },
-      this.#committed,
-    )
+    const host = { runtime, storage, committer }
+    const name = { topicId, partition, log: this.log }
+    if (this.#host.distrustOf(this.log) !== 'broken') return Follower.open(host, name, this.#committed)
+    // The mark stays until the whole is here.
+    await storage.commit([distrustLog(this.log)], { durable: true })
+    return Follower.openUntrusted(host, name)
   }
 
   /** Leadership of a log that lacks something: another that is in sync shall have it. */

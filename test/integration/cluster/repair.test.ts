@@ -164,6 +164,35 @@ describe('a replica', () => {
     },
   )
 
+  it('that alone is in sync and cannot read its log when it starts keeps what it has, however often it starts [11]', async () => {
+    const cluster = await InProcessCluster.open(['a', 'b'])
+    const { brokers, storages, errors, until } = cluster
+    await new Admin(brokers.get('a')!).createTopic('plain', { replicas: 2, minInSync: 1 })
+    await brokers.get('b')!.close()
+    const producer = new Producer(brokers.get('a')!)
+    for (const n of numbers(3)) await producer.send('plain', filler(n))
+    const storage = storages.get('a')!
+    const [log] = await storage.logs()
+    await brokers.get('a')!.close()
+    await rotSnapshot(cluster, 'a')
+    await cluster.start('b')
+    for (let start = 0; start < 3; start++) {
+      errors.length = 0
+      const a = await cluster.start('a')
+      await until(async () =>
+        expect(errors).toContainEqual(
+          expect.objectContaining({
+            code: 'CORRUPT',
+            message: expect.stringContaining(`The only in-sync replica of ${log} is damaged`),
+          }),
+        ),
+      )
+      expect(await storage.read(log!, { from: 0, maxBytes: 1 << 30, kinds: 'messages' })).toHaveLength(3)
+      await a.close()
+    }
+    brokers.delete('a')
+  })
+
   it('that leads alone and finds that its bytes have rotted says so, once', async () => {
     const rotten = await InProcessCluster.open(['a', 'b'])
     const { brokers, errors, until } = rotten
