@@ -9,6 +9,7 @@ const MOST = 65_536
 const MOST_WINDOWS = 64
 const MOST_WITH_LOSSES = 1_024
 
+type Asked = Pick<PendingSettle, 'group' | 'consumer' | 'number'>
 type Lost = readonly (readonly number[])[]
 
 /** Of one consumer, the later or the earlier half. */
@@ -19,9 +20,9 @@ interface Half {
 }
 
 /**
- * The answers that a leader has given to numbered settle requests. The state that all replicas have holds the last few of each consumer: enough
- * where leadership moves. But a request waits for its slowest partition, ten seconds where that does not answer, and meanwhile others of the same
- * consumer go through by the thousand: when it is repeated, what succeeded here must not read as lost.
+ * The answers that a leader has given to numbered settle requests, and those that it has found. The state that all replicas have holds the last few of
+ * each consumer: enough where leadership moves, at that moment. But a request waits for its slowest partition, ten seconds where that does not answer,
+ * and meanwhile others of the same consumer go through by the thousand: when it is repeated, what succeeded must not read as lost.
  */
 export class RecentAnswers {
   readonly #clock: Clock
@@ -44,7 +45,7 @@ export class RecentAnswers {
     return undefined
   }
 
-  remember({ group, consumer, number }: PendingSettle, lost: Lost): void {
+  remember({ group, consumer, number }: Asked, lost: Lost): void {
     if (number === undefined) return
     const usedAt = this.#clock.monotonic()
     const key = keyOf(group, consumer)

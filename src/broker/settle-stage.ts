@@ -22,6 +22,9 @@ export class SettleStage {
     this.#lead = lead
     this.#entryLog = entryLog
     this.#recent = new RecentAnswers(lead.host.runtime.clock)
+    // Those that the leader before has answered may be repeated after others have been.
+    for (const { list } of lead.state.answers.values())
+      for (const answer of list) this.#recent.remember(answer, answer.lost)
   }
 
   add(settle: PendingSettle): void {
