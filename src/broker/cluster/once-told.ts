@@ -30,6 +30,7 @@ export function onceTold(
     const method = service[name] as (...args: unknown[]) => Promise<unknown>
     told[name] = (...args: unknown[]) => method(...args).catch((error: unknown) => explain(error, args[0]))
   }
+  // Each method was wrapped under its own name, and takes and returns what it did.
   return { ...told, receiveStream: explained } as unknown as BrokerService
 }
 

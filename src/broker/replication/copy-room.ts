@@ -6,6 +6,8 @@ const MIB = 1 << 20
 const LEAST = 16 * MIB
 /** They go on once there is so much: not with every message that is removed. */
 const ENOUGH = 2 * LEAST
+/** How soon whoever found no room looks again (ms). */
+export const ROOM_LOOK = 1_000
 
 /**
  * What followers may add to a broker's disk: what others lead shall not take what is needed to make room again, and not end the broker. It counts

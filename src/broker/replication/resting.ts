@@ -1,5 +1,5 @@
 import type { Clock } from '../../runtime/runtime.js'
-import type { CopyRoom } from './copy-room.js'
+import { type CopyRoom, ROOM_LOOK } from './copy-room.js'
 import type { Follower } from './follower.js'
 
 /** How soon one that knows by then where it stands is looked at again (ms). */
@@ -7,8 +7,6 @@ const BUSY = 50
 /** How soon a leader is asked again that does not lead a partition: mostly it is about to, and nothing is committed before it is followed (ms). */
 const NOT_YET = 20
 const LONGEST_REFUSED = 100
-/** How soon it is looked whether there is room again (ms). */
-const ROOM_LOOK = 1_000
 
 /** Partitions that a fetch does not ask for at the moment: their leader said no, they are busy, or there is no room for them. */
 export class Resting {

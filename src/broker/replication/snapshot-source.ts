@@ -2,11 +2,8 @@ import type { PeerService } from '../../protocol/peer-service.js'
 import type { CallOptions } from '../../protocol/service.js'
 import { pause } from '../../runtime/pause.js'
 import type { Timers } from '../../runtime/runtime.js'
-import type { CopyRoom } from './copy-room.js'
+import { type CopyRoom, ROOM_LOOK } from './copy-room.js'
 import type { Throttle } from './throttle.js'
-
-/** How soon it is looked whether there is room again (ms). */
-const ROOM_LOOK = 1_000
 
 /** A leader whose snapshot can be installed. */
 export type SnapshotSource = Pick<PeerService, 'readSnapshot' | 'readBatches'>
