@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { joinCluster } from '../../src/coordination/cluster-identity.js'
+import { isClusterMissing, joinCluster } from '../../src/coordination/cluster-identity.js'
 import type { CoordinationStore } from '../../src/coordination/coordination.js'
 import { DocumentStore } from '../../src/coordination/document-store.js'
 import { brokerKind, type MemberDocument, paths } from '../../src/coordination/documents.js'
@@ -269,8 +269,37 @@ describe('a cluster', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('other'),
     })
-    const own = await openTree()
-    const documents = new DocumentStore(own.connect(), { writer: 'b', random: runtime.random })
-    expect((await joinCluster({ ...parts(), documents }, 'mine')).clusterId).toBe('mine')
+  })
+
+  it('is not made anew by a broker that has been in it: whoever lost it shall say so', async () => {
+    const tree = await openTree()
+    const documents = new DocumentStore(tree.connect(), { writer: 'b', random: runtime.random })
+    const parts = { documents, random: runtime.random, now: 7 }
+    const error = await joinCluster(parts, 'mine').catch((cause: unknown) => cause)
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('mine') })
+    expect(isClusterMissing(error)).toBe(true)
+    expect(await documents.children('/')).toEqual([])
+    const { clusterId } = await joinCluster(parts, undefined)
+    const other = await joinCluster(parts, 'mine').catch((cause: unknown) => cause)
+    expect(other).toMatchObject({ message: expect.stringContaining(clusterId) })
+    expect(isClusterMissing(other)).toBe(false)
+  })
+
+  it('is not taken for lost because a server lags behind', async () => {
+    const tree = await openTree()
+    const parts = { random: runtime.random, now: 7 }
+    const of = (store: CoordinationStore) => new DocumentStore(store, { writer: 'b', random: runtime.random })
+    const { clusterId } = await joinCluster({ ...parts, documents: of(tree.connect()) }, undefined)
+    const store = tree.connect()
+    let lags = true
+    const lagging: CoordinationStore = {
+      ...unreliable(store, runtime.random, 0),
+      read: async (path) => (lags ? undefined : store.read(path)),
+      create: async (...args) => {
+        lags = false
+        return store.create(...args)
+      },
+    }
+    expect(await joinCluster({ ...parts, documents: of(lagging) }, clusterId)).toMatchObject({ clusterId })
   })
 })

@@ -1,3 +1,4 @@
+import { isClusterMissing } from '../../coordination/cluster-identity.js'
 import type { Versions } from '../../coordination/cluster-versions.js'
 import type { CoordinationStore } from '../../coordination/coordination.js'
 import { type DiskState, isDiskOf } from '../../coordination/membership.js'
@@ -50,6 +51,8 @@ export interface SessionKeeperParts extends SessionSources {
 
 /** How long to wait before the coordination service is tried again (ms). */
 const RETRY = 500
+/** The same while it is there and knows of no cluster: a person has to do something. */
+const RETRY_MISSING = 5_000
 
 /**
  * A broker's sessions with the coordination service, one after the other for as long as it lives; and who it is in each: every session has a
@@ -172,6 +175,7 @@ export class SessionKeeper {
   async #keep(first: ClusterSession, url: string): Promise<void> {
     const { runtime } = this.#parts
     let session: ClusterSession | undefined = first
+    let told = false
     while (!this.#parts.ending.aborted) {
       if (session) {
         await session.lost()
@@ -183,10 +187,15 @@ export class SessionKeeper {
       try {
         session = await this.#next(url)
         this.#parts.reachable(true)
+        told = false
       } catch (error) {
         if (this.#parts.ending.aborted) return
-        if (isFatal(error)) return this.#parts.fail(error)
-        await pause(runtime.timers, RETRY)
+        if (isClusterMissing(error)) {
+          // Data flows on with what is known; what was lost may be put back.
+          if (!told) this.#parts.onError(error)
+          told = true
+        } else if (isFatal(error)) return this.#parts.fail(error)
+        await pause(runtime.timers, told ? RETRY_MISSING : RETRY)
       }
     }
   }

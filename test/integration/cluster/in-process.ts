@@ -16,12 +16,14 @@ import type { Transport } from '../../../src/transport/transport.js'
 const nothing = () => {}
 const quiet = { debug: nothing, info: nothing, warn: nothing, error: nothing }
 
+const NOTHING = { load: async () => new Map<string, Uint8Array>(), save: async () => {} }
+
 /** How long anything may take to become true (ms). */
 const PATIENCE = 20_000
 
 /** A cluster in this process: real brokers over the in-process transport, one coordination tree, storages in memory. */
 export class InProcessCluster {
-  readonly tree: CoordinationTree
+  tree: CoordinationTree
   readonly storages = new Map<string, Storage>()
   readonly brokers = new Map<string, Broker>()
   readonly stores = new Map<string, CoordinationStore>()
@@ -45,8 +47,7 @@ export class InProcessCluster {
     names: readonly string[],
     options: Partial<ClusterOptions> = {},
   ): Promise<InProcessCluster> {
-    const nodes = { load: async () => new Map<string, Uint8Array>(), save: async () => {} }
-    const cluster = new InProcessCluster(await CoordinationTree.open(nodes), options)
+    const cluster = new InProcessCluster(await CoordinationTree.open(NOTHING), options)
     onTestFinished(() => cluster.close())
     for (const name of names) await cluster.start(name)
     return cluster
@@ -91,6 +92,13 @@ export class InProcessCluster {
   async cutOff(name: string): Promise<void> {
     this.isolate(name)
     await this.tree.expire(this.stores.get(name)!)
+  }
+
+  /** The coordination service loses all it has, and every session; or has what it had at another time. */
+  async replaceCoordination(tree?: CoordinationTree): Promise<void> {
+    const before = this.tree
+    this.tree = tree ?? (await CoordinationTree.open(NOTHING))
+    await Promise.all([...this.stores.values()].map((store) => before.expire(store)))
   }
 
   /** What a broker has stored: log -> values of its entries, as text. */
