@@ -5,7 +5,7 @@ const builtin = `^(node:.*|(${builtinModules.join('|')}))$`
 
 /** What chooses an adapter, or hands one to users: the only places that may name one. */
 const choosers =
-  '^src/(create-broker|connect|connect-cluster|connect-node|connect-streams|client|http|zookeeper|outbox|testing)\\.ts$|^src/testing/'
+  '^src/(create-broker|rebuild-cluster|connect|connect-cluster|connect-node|connect-streams|client|http|zookeeper|outbox|testing)\\.ts$|^src/testing/'
 const adapters = '^src/(storage/(memory|sqlite)|coordination/(memory|zookeeper)|transport/(in-process|http))'
 
 /** Forbids `layer` to import anything of src/ that no pattern of `allowed` matches. */
@@ -104,7 +104,7 @@ export default {
     },
     {
       name: 'only-choosers-name-adapters',
-      comment: 'src/create-broker.ts is the only place that chooses adapters.',
+      comment: 'src/create-broker.ts and src/rebuild-cluster.ts are the only places that choose adapters.',
       severity: 'error',
       from: { path: '^src/', pathNot: [choosers, adapters] },
       to: { path: adapters },

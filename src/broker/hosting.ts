@@ -23,6 +23,8 @@ export class Hosting {
   readonly #byName = new Map<string, Topic>()
   readonly #topicWaits = new Set<() => void>()
   readonly #unmoved: (() => void)[] = []
+  /** Called with what comes into force here of a topic's group; undefined: it has ended. */
+  onGroup: (topicId: string, name: string, document: GroupDocument | undefined) => void = () => {}
   #movable = false
   readonly #ensureDeadLetter: (name: string, of: Topic) => Promise<Topic>
   readonly #appendElsewhere: AppendElsewhere
@@ -117,7 +119,7 @@ export class Hosting {
     partitions: readonly PartitionDocument[],
     groups: readonly GroupDocument[],
   ): Promise<Topic> {
-    const topic = new Topic(document)
+    const topic = this.#make(document)
     await Promise.all(partitions.map(({ partition, epoch }) => this.#openPartition(topic, partition, epoch)))
     for (const group of groups) topic.setGroup(group, groupMoved(document.name, group.name))
     await this.#takeOver(topic, topic.partitions)
@@ -129,7 +131,7 @@ export class Hosting {
 
   /** Shows a topic of the cluster, or what has changed in its document; whoever leads a partition of it says so later. */
   show(document: TopicDocument): Topic {
-    const topic = this.#byId.get(document.id) ?? new Topic(document)
+    const topic = this.#byId.get(document.id) ?? this.#make(document)
     topic.document = document
     this.#show(topic)
     return topic
@@ -225,6 +227,12 @@ export class Hosting {
     const opened = new Partition(this.#host, topic, partition, log, epoch, recovered)
     topic.partitions[partition] = opened
     opened.found()
+  }
+
+  #make(document: TopicDocument): Topic {
+    const topic = new Topic(document)
+    topic.onGroup = (name, group) => this.onGroup(topic.id, name, group)
+    return topic
   }
 
   #show(topic: Topic): void {

@@ -19,14 +19,19 @@ export interface BrokerIdentity {
   readonly lives?: readonly string[] | undefined
 }
 
+/** Undefined: the database is new. */
+export async function readIdentity(storage: Storage): Promise<BrokerIdentity | undefined> {
+  const stored = (await storage.readMeta(KEY)).get(KEY)
+  return stored && decode(stored)
+}
+
 /** Reads the identity, or gives a new database one, and counts the start. */
 export async function startIdentity(
   storage: Storage,
   random: Random,
   brokerId?: string,
 ): Promise<BrokerIdentity> {
-  const stored = (await storage.readMeta(KEY)).get(KEY)
-  const before = stored ? decode(stored) : undefined
+  const before = await readIdentity(storage)
   if (before && brokerId !== undefined && before.brokerId !== brokerId) {
     throw new PortalError(
       'INVALID_ARGUMENT',

@@ -17,6 +17,8 @@ export class Topic implements TopicView {
   readonly counters = new TopicCounters()
   /** How many partitions have moved away. */
   departures = 0
+  /** Called with what comes into force here of a group; undefined: it has ended. */
+  onGroup: (name: string, document: GroupDocument | undefined) => void = () => {}
 
   constructor(document: TopicDocument) {
     this.document = document
@@ -67,6 +69,7 @@ export class Topic implements TopicView {
   /** Takes a group's document into force. Waiting consumers of an older generation learn that it has ended. */
   setGroup(document: GroupDocument, moved: PortalError): void {
     this.groups.set(document.name, document)
+    this.onGroup(document.name, document)
     let dispatcher = this.dispatchers.get(document.name)
     if (!dispatcher) {
       dispatcher = new Dispatcher(document.name, document.generation, document.paused, this.partitions)
@@ -80,6 +83,7 @@ export class Topic implements TopicView {
 
   removeGroup(name: string, gone: PortalError): void {
     this.groups.delete(name)
+    this.onGroup(name, undefined)
     this.dispatchers.get(name)?.failAll(gone)
     this.dispatchers.delete(name)
     this.counters.groups.delete(name)

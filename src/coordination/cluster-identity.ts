@@ -53,19 +53,18 @@ async function readCluster(documents: DocumentStore): Promise<ClusterDocument | 
   return (await documents.read(clusterKind, paths.cluster))?.document
 }
 
-/** What is read after a write is no older than it: a server that lags does not make a cluster look lost. */
+/** A server that lags does not make a cluster look lost. */
 async function findKnown(documents: DocumentStore): Promise<ClusterDocument | undefined> {
   const found = await readCluster(documents)
   if (found) return found
-  await documents.create(clusterKind, paths.clusterCheck, { clusterId: 'none', createdAt: 0 })
-  await documents.remove(paths.clusterCheck)
+  await documents.catchUp()
   return readCluster(documents)
 }
 
 function clusterMissing(clusterId: string): PortalError {
   const error = new PortalError(
     'INVALID_ARGUMENT',
-    `This broker's database belongs to the cluster ${clusterId}, of which the coordination service knows nothing: its address or path is another one, or it has lost its data. What the database holds is untouched. Give the right address or path, or put the coordination service's data back.`,
+    `This broker's database belongs to the cluster ${clusterId}, of which the coordination service knows nothing: its address or path is another one, or it has lost its data. What the database holds is untouched. Give the right address or path, put the coordination service's data back, or make the cluster anew from what its brokers hold: "portal-mq cluster export" and "portal-mq cluster rebuild".`,
   )
   missing.add(error)
   return error

@@ -3,7 +3,7 @@
  *
  * An adapter MUST
  * - make every operation atomic, and writes linearisable per node; what a session reads may be behind others' writes, not behind what it has read or
- *   what was there when a write of its own was done; `version` starts at 0 and rises by one with each change;
+ *   what was there when a write of its own was done, though it changed nothing; `version` starts at 0 and rises by one with each change;
  * - reject with DISCONNECTED when it cannot tell whether an operation was applied: callers treat that as "unknown";
  * - remove a session's ephemeral nodes when the session ends, and only then;
  * - give sequential nodes numbers that rise for as long as their parent exists, across restarts too;

@@ -162,8 +162,6 @@ export const paths = {
   brokers: '/brokers',
   broker: (broker: string) => `/brokers/${checkName('broker id', broker)}`,
   cluster: '/cluster',
-  /** Made and removed again by whoever must know that what it reads is not old. */
-  clusterCheck: '/cluster-check',
   controller: '/controller',
   elections: '/elections',
 } as const

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { connect } from '../../src/http.js'
-import { Admin, Producer } from '../../src/index.js'
+import { Admin, Consumer, Producer } from '../../src/index.js'
 import { temporaryDirectory } from '../integration/support/broker.js'
 import { startServe } from '../integration/support/serve.js'
 import { bundleProgram } from '../support/bundle.js'
@@ -70,5 +71,66 @@ describeCluster('serve --zookeeper', () => {
     await expect
       .poll(async () => (await admin.describePlacement()).map(({ inSync }) => inSync.length), SOON)
       .toEqual([3, 3, 3])
+  })
+
+  test('a cluster whose place in ZooKeeper is empty is rebuilt from the directories of its brokers', async () => {
+    const program = await bundleProgram('src/cli/main.ts', 'rebuild')
+    const root = await temporaryDirectory()
+    const server = await sharedServer()
+    const names = ['a', 'b', 'c']
+    const serveAll = (place: string) =>
+      Promise.all(
+        names.map((name) =>
+          startServe(program, [
+            ...['--directory', join(root, name), '--zookeeper', server + place],
+            ...['--session-timeout', '2000'],
+          ]),
+        ),
+      )
+    const cluster = (...args: string[]) => run(process.execPath, [program, 'cluster', ...args])
+    const before = `/rebuild-${randomUUID()}`
+    const served = await serveAll(before)
+    const remote = connect(
+      served.map(({ url }) => url),
+      { logger: quiet },
+    )
+    await new Admin(remote).createTopic('orders', { partitions: 3 })
+    const producer = new Producer(remote)
+    await Promise.all([1, 2, 3, 4, 5, 6].map((n) => producer.send('orders', n, { partition: n % 3 })))
+    const consumer = new Consumer<number>(remote, 'orders', { group: 'g' })
+    const taken = [await consumer.receive(), await consumer.receive()]
+    for (const message of taken) await message.ack()
+    await consumer.close()
+    await remote.close()
+    const exporting = cluster('export', '--directory', join(root, 'a'))
+    await expect(exporting).rejects.toMatchObject({ stderr: expect.stringContaining('DIRECTORY_IN_USE') })
+    for (const { kill } of served) kill('SIGTERM')
+    expect(await Promise.all(served.map(({ ended }) => ended))).toEqual([0, 0, 0])
+
+    const files = await Promise.all(
+      names.map(async (name) => {
+        const { stdout } = await cluster('export', '--directory', join(root, name))
+        const file = join(root, `${name}.json`)
+        await writeFile(file, stdout)
+        return file
+      }),
+    )
+    const after = `/rebuild-${randomUUID()}`
+    const rebuilt = await cluster('rebuild', ...files, '--zookeeper', server + after)
+    expect(rebuilt).toMatchObject({ stdout: expect.stringContaining('3 brokers. Start them.'), stderr: '' })
+    const again = cluster('rebuild', ...files, '--zookeeper', server + after)
+    await expect(again).rejects.toMatchObject({ stderr: expect.stringContaining('holds a cluster') })
+    const urls = (await serveAll(after)).map(({ url }) => url)
+    const next = connect(urls, { logger: quiet })
+    onTestFinished(() => next.close())
+    const rest = new Consumer<number>(next, 'orders', { group: 'g' })
+    const values = taken.map(({ value }) => value)
+    while (values.length < 6) {
+      const message = await rest.receive()
+      values.push(message.value)
+      await message.ack()
+    }
+    expect(values.toSorted()).toEqual([1, 2, 3, 4, 5, 6])
+    await rest.close()
   })
 })

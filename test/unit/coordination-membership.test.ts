@@ -295,9 +295,9 @@ describe('a cluster', () => {
     const lagging: CoordinationStore = {
       ...unreliable(store, runtime.random, 0),
       read: async (path) => (lags ? undefined : store.read(path)),
-      create: async (...args) => {
+      delete: async (...args) => {
         lags = false
-        return store.create(...args)
+        return store.delete(...args)
       },
     }
     expect(await joinCluster({ ...parts, documents: of(lagging) }, clusterId)).toMatchObject({ clusterId })

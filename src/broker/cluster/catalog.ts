@@ -49,6 +49,11 @@ export class Catalog {
     return this.#topics.get(topicId)
   }
 
+  /** The version of a topic's document, which it has been told. */
+  topicVersion({ name }: TopicDocument): number {
+    return this.#names.get(paths.topic(name))?.version ?? 0
+  }
+
   partition(topicId: string, partition: number): VersionedPartition | undefined {
     return this.#partitions.get(paths.partition(topicId, partition))
   }

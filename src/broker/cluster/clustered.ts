@@ -32,6 +32,7 @@ import { ClusterView } from './cluster-view.js'
 import { commandController } from './command-controller.js'
 import { dismissed, handOverAll } from './departure.js'
 import { GroupWatches } from './group-watches.js'
+import { MetadataNotes } from './notes.js'
 import { onceLed } from './once-led.js'
 import { onceOpen } from './once-open.js'
 import { type NamedTopic, onceTold } from './once-told.js'
@@ -72,6 +73,7 @@ export class Clustered implements Standing {
   #handOvers = 0
   readonly #peersByUrl = new Map<string, PeerService>()
   #replicas: ReplicaSet | undefined
+  #notes: MetadataNotes | undefined
   #everything: BrokerService | undefined
   #heard: () => void = () => {}
   /** What the cluster may say and write, as far as this broker knows. */
@@ -146,6 +148,10 @@ export class Clustered implements Standing {
         hosting.hide(topic)
         this.#groups.forget(topic)
         this.#routes.changed(topic.id)
+      },
+      note: ({ topics, tombstones }) => {
+        this.#notes?.topics(topics.map((topic) => ({ topic, version: this.#catalog.topicVersion(topic) })))
+        this.#notes?.deleted(tombstones)
       },
       removeTopic: (topicId, error) => this.#replicas?.removeTopic(topicId, error) ?? Promise.resolve(),
     })
@@ -251,6 +257,9 @@ export class Clustered implements Standing {
 
   async open(): Promise<void> {
     const { storage, runtime, host, hosting, cluster } = this.#parts
+    const notes = await MetadataNotes.open(storage, runtime.crc32)
+    this.#notes = notes
+    hosting.onGroup = (...group) => notes.group(...group)
     const self = { broker: this.#sessions.identity.brokerId, storage: this.#sessions.identity.storageId }
     this.#replicas = await ReplicaSet.open({
       runtime,
@@ -266,7 +275,7 @@ export class Clustered implements Standing {
       connectPeer: (url) => this.#connectPeer(url),
       entryVersion: () => Math.min(this.#versions.entry, ENTRY_VERSION),
       sessionHolds: () => this.#session?.holds() ?? false,
-      readGroups: (topicId) => this.metadata.listGroups(topicId),
+      readGroups: (...which) => this.metadata.listGroups(...which),
       readDocument: async (topicId, partition) => this.metadata.readPartition(topicId, partition),
       leads: (topic) => {
         this.#leaderships++

@@ -16,7 +16,7 @@ import { appendInternal } from '../dead-letters.js'
 import type { Hosting } from '../hosting.js'
 import type { ReplicaSet } from '../replication/replica-set.js'
 import type { Topic } from '../topic.js'
-import type { Catalog } from './catalog.js'
+import type { Catalog, CatalogChanges } from './catalog.js'
 import type { Controller } from './controller.js'
 
 export interface PeersParts {
@@ -37,6 +37,8 @@ export interface PeersParts {
   /** A topic was deleted: it is not shown any more. */
   topicGone(topic: Topic): void
   /** Removes all that is stored of a topic. */
+  /** What was told comes into force. */
+  note(changes: CatalogChanges): void
   removeTopic(topicId: string, error: PortalError): Promise<void>
 }
 
@@ -85,6 +87,7 @@ export function peerService(parts: PeersParts): PeerService {
       )
     }
     const changes = catalog.accept(request)
+    parts.note(changes)
     for (const { topicId } of changes.tombstones) {
       const topic = hosting.topicById(topicId)
       if (topic) parts.topicGone(topic)

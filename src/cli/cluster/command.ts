@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { countOption } from '../table.js'
 import { withTarget } from '../target-options.js'
 import { drain, elect, forget, rebalance, undrain } from './changes.js'
+import { exportBroker, rebuild } from './rebuild.js'
 import { showCluster } from './show.js'
 
 /** `portal-mq cluster …` */
@@ -48,6 +49,18 @@ Examples:
     'Gives a partition a leader although all that had every message are gone for good.',
     false,
   ).action((topic, partition, _, command: Command) => elect(topic, partition, command.optsWithGlobals()))
+  command
+    .command('export')
+    .description("Prints what a stopped broker's directory knows of its cluster, for rebuild.")
+    .action((_, command: Command) => exportBroker(command.optsWithGlobals()))
+  command
+    .command('rebuild')
+    .argument('<file...>', 'the exports of all brokers of the cluster')
+    .description("Makes a cluster's metadata anew, where ZooKeeper has lost it. All brokers must be stopped.")
+    .option('--zookeeper <servers>', 'host:2181,…/path, as the brokers are given it')
+    .option('--zookeeper-auth-file <file>', 'who the cluster is to ZooKeeper: one line, user:password')
+    .option('--allow-loss', 'although replicas are missing that may have had acknowledged messages')
+    .action((files, _, command: Command) => rebuild(files, command.optsWithGlobals()))
   return command
 }
 

@@ -1,7 +1,6 @@
 import { type BrokerOptions, PortalError } from '../../index.js'
-import { zookeeper } from '../../zookeeper.js'
+import { zookeeperAt } from '../zookeeper.js'
 import { flagOf, type ServeSettings } from './settings.js'
-import { readLines } from './token-file.js'
 
 /** What makes a broker one of a cluster. */
 export type ClusterPart = Pick<
@@ -25,9 +24,7 @@ export function clusterPart(settings: ServeSettings): ClusterPart {
   const { zookeeper: servers, sessionTimeout, id, rack, replicas, minInSync } = settings
   const { replicaLag, replicationThrottledRate } = settings
   if (servers === undefined) return notInCluster(settings)
-  const digest = settings.zookeeperAuthFile === undefined ? undefined : readAuth(settings.zookeeperAuthFile)
-  const auth = digest === undefined ? undefined : { digest }
-  const coordination = zookeeper(servers, { sessionTimeout, auth })
+  const coordination = zookeeperAt(servers, { sessionTimeout, authFile: settings.zookeeperAuthFile })
   return { coordination, id, rack, replicas, minInSync, replicaLag, replicationThrottledRate }
 }
 
@@ -37,15 +34,5 @@ function notInCluster(settings: ServeSettings): ClusterPart {
   throw new PortalError(
     'INVALID_ARGUMENT',
     `${flagOf(given)} is for brokers of a cluster: give --zookeeper, too.`,
-  )
-}
-
-/** `user:password` on one line. */
-function readAuth(path: string): string {
-  const lines = readLines(path)
-  if (lines.length === 1 && /^[^:]+:.+$/.test(lines[0]!)) return lines[0]!
-  throw new PortalError(
-    'INVALID_ARGUMENT',
-    `ZooKeeper's user file ${path} must hold one line: user:password. Lines that begin with # do not count.`,
   )
 }
