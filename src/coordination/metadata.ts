@@ -246,9 +246,21 @@ export class Metadata {
     return (await this.#documents.read(groupKind, paths.group(topicId, name)))?.document
   }
 
-  /** Those of a topic, by name. */
-  listGroups(topicId: string): Promise<GroupDocument[]> {
-    return this.#documents.readAll(groupKind, paths.groups(topicId))
+  /** The same, no older than this call. */
+  async readNewestGroup(topicId: string, name: string): Promise<GroupDocument | undefined> {
+    await this.#documents.catchUp()
+    return this.readGroup(topicId, name)
+  }
+
+  /** Those of a topic, by name; of `known` none is missing that was there when this was called: whoever would end one must be certain. */
+  async listGroups(topicId: string, known: Iterable<string> = []): Promise<GroupDocument[]> {
+    const listed = await this.#documents.readAll(groupKind, paths.groups(topicId))
+    const names = new Set(listed.map(({ name }) => name))
+    const missing = [...known].filter((name) => !names.has(name))
+    if (missing.length === 0) return listed
+    await this.#documents.catchUp()
+    const found = await inParallel(missing, (name) => this.readGroup(topicId, name))
+    return [...listed, ...found.flatMap((group) => group ?? [])]
   }
 
   /**

@@ -79,7 +79,10 @@ export class GroupWatches {
         `The coordination service cannot be reached now: nobody can say whether there is a group ${name}.`,
       )
     }
-    const group = await session.metadata.readGroup(topic.id, name)
+    const { metadata } = session
+    let group = await metadata.readGroup(topic.id, name)
+    // Whoever ends a group that is there has its messages delivered again.
+    if (!group && topic.groups.has(name)) group = await metadata.readNewestGroup(topic.id, name)
     if (group) await this.#take(topic, group)
     else if (topic.groups.has(name)) await this.#parts.hosting.endGroup(topic, name)
   }

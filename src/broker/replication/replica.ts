@@ -25,8 +25,8 @@ export interface ReplicaHost extends LeadingHost, RepairHost {
   readonly hosting: Hosting
   /** This broker's life by now. */
   incarnation(): Incarnation
-  /** The groups of a topic as they stand in the coordination store. */
-  readGroups(topicId: string): Promise<readonly GroupDocument[]>
+  /** The groups of a topic as they stand in the coordination store; of `known` none is missing that was there when this was called. */
+  readGroups(topicId: string, known: Iterable<string>): Promise<readonly GroupDocument[]>
   /** A follower goes on at this leader's. */
   startFollowing(follower: Follower, leader: ReplicaName): void
   stopFollowing(follower: Follower): void
@@ -177,7 +177,7 @@ export class Replica {
     const committed = Math.max(this.#committed, follower.highWatermark)
     await this.#stopFollowing(notLed(this.log))
     const recovered = await follower.promote()
-    const groups = await this.#host.readGroups(document.topicId)
+    const groups = await this.#host.readGroups(document.topicId, recovered.state.queues.keys())
     if (this.#wanted.epoch !== document.epoch || this.#ended) return
     const { log, epoch } = { log: this.log, epoch: document.epoch }
     const { state } = recovered

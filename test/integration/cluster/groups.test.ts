@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest'
+import type { Broker } from '../../../src/broker/broker.js'
 import { Admin } from '../../../src/client/admin.js'
 import { Consumer } from '../../../src/client/consumer/consumer.js'
 import { Producer } from '../../../src/client/producer/producer.js'
@@ -113,4 +114,37 @@ test('a broker without a session does not say of a group that it does not know t
   await join('a', 'g')
   await cluster.cutOff('b')
   await expect(join('b', 'g', false)).rejects.toMatchObject({ code: 'DISCONNECTED' })
+})
+
+test('a new leader to whom the coordination service answers what it had before a group was made does not end it', async () => {
+  const { cluster, join } = await start(['a', 'b'])
+  const [a, b] = ['a', 'b'].map((name) => cluster.brokers.get(name)!) as [Broker, Broker]
+  await new Admin(a).createTopic('orders', { replicas: 2, minInSync: 1 })
+  const [placed] = await new Admin(a).describePlacement()
+  const [leader, next] = placed!.leader === 'a' ? [a, b] : [b, a]
+  const nextName = leader === a ? 'b' : 'a'
+  await join(placed!.leader!, 'g')
+  const producer = new Producer(leader)
+  for (const value of [1, 2, 3]) await producer.send('orders', value)
+  const consumer = new Consumer<number>(leader, 'orders', { group: 'g' })
+  const first = await consumer.receive()
+  await first.ack()
+  await consumer.close()
+
+  const store = cluster.stores.get(nextName)!
+  const { read, children, delete: remove } = store
+  let lags = true
+  const isOfGroups = (path: string) => lags && path.startsWith('/groups/')
+  store.read = async (path) => (isOfGroups(path) ? undefined : read.call(store, path))
+  store.children = async (path) => (isOfGroups(path) ? [] : children.call(store, path))
+  store.delete = async (...args) => {
+    lags = false
+    return remove.apply(store, args)
+  }
+  await leader.close()
+  await new Producer(next).send('orders', 4)
+  lags = false
+  const after = new Consumer<number>(next, 'orders', { group: 'g' })
+  expect((await after.receive()).value).toBe(2)
+  expect(await new Admin(next).describeGroup('orders', 'g')).toMatchObject({ generation: 1 })
 })
