@@ -2,7 +2,8 @@ import type { Way } from './client/failover.js'
 import type { LearningParts } from './connect.js'
 import { isPortalError } from './core/errors.js'
 import type { ClientSide } from './protocol/connection.js'
-import type { CallOptions, ReceiveResponse, RemoteService, StreamRequest } from './protocol/service.js'
+import { everyCall } from './protocol/every-call.js'
+import type { RemoteService } from './protocol/service.js'
 import type { ClientRouting } from './routing/client-routing.js'
 import { DIRECT_HEADER } from './transport/http/direct.js'
 
@@ -85,33 +86,28 @@ function watched({ url, service }: Way, parts: LearningParts): RemoteService {
     }
     return error
   }
-  const wrapped: Record<string, unknown> = {}
-  for (const [name, method] of Object.entries(service)) {
-    wrapped[name] = async (...args: unknown[]) => {
-      try {
-        const answer = await (method as (...args: unknown[]) => Promise<unknown>)(...args)
-        answered()
-        return answer
-      } catch (error) {
-        throw heard(error)
-      }
+  const calls = everyCall(service, (call) => async (...args) => {
+    try {
+      const answer = await call(...args)
+      answered()
+      return answer
+    } catch (error) {
+      throw heard(error)
     }
-  }
+  })
   const { receiveStream } = service
-  if (receiveStream !== undefined) {
-    wrapped.receiveStream = async function* (
-      request: StreamRequest,
-      call?: CallOptions,
-    ): AsyncGenerator<ReceiveResponse> {
+  if (receiveStream === undefined) return calls
+  return {
+    ...calls,
+    receiveStream: async function* (...args) {
       try {
-        for await (const response of receiveStream(request, call)) {
+        for await (const response of receiveStream(...args)) {
           answered()
           yield response
         }
       } catch (error) {
         throw heard(error)
       }
-    }
+    },
   }
-  return wrapped as unknown as RemoteService
 }

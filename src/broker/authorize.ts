@@ -1,6 +1,7 @@
 import type { ClusterDescription } from '../protocol/cluster.js'
+import { everyCall, optionsOf } from '../protocol/every-call.js'
 import type { AskedGroupSettings } from '../protocol/groups.js'
-import type { Authorize, BrokerService, CallOptions } from '../protocol/service.js'
+import type { Authorize, BrokerService } from '../protocol/service.js'
 import type { TopicSummary } from '../protocol/topics.js'
 
 type Request<M extends keyof BrokerService> = Parameters<BrokerService[M]>[0]
@@ -12,32 +13,30 @@ export function authorizing(
   nameOf: (topicId: string) => string | undefined,
 ): BrokerService {
   const checks = checksBy(nameOf)
-  const guarded: Record<string, unknown> = {}
-  for (const name of Object.keys(service) as (keyof BrokerService)[]) {
-    const method = service[name] as (...args: unknown[]) => Promise<unknown>
+  const calls = everyCall(service, (call, name) => {
     const check = checks[name] as (may: Authorize, request: unknown) => void
-    guarded[name] = (request: unknown, call?: CallOptions) => {
-      // Methods without a request have their options first.
-      const options = method.length === 0 ? ((call ?? request) as CallOptions | undefined) : call
-      const may = options?.authorize
-      if (may === undefined) return method(request, call)
+    return (...args) => {
+      const may = optionsOf(name, args)?.authorize
+      if (may === undefined) return call(...args)
       try {
-        check(may, request)
+        check(may, args[0])
       } catch (error) {
         return Promise.reject(error)
       }
-      const answer = method(request, call)
+      const answer = call(...args)
       if (name === 'listTopics') return answer.then((all) => visible(all as readonly TopicSummary[], may))
       if (name === 'describeCluster') return answer.then((all) => shown(all as ClusterDescription, may))
       return answer
     }
+  })
+  return {
+    ...calls,
+    receiveStream: async function* (request, call) {
+      if (call?.authorize)
+        (checks.receiveStream as (may: Authorize, of: typeof request) => void)(call.authorize, request)
+      yield* service.receiveStream(request, call)
+    },
   }
-  guarded.receiveStream = async function* (request: Request<'receiveStream'>, call?: CallOptions) {
-    if (call?.authorize)
-      (checks.receiveStream as (may: Authorize, of: typeof request) => void)(call.authorize, request)
-    yield* service.receiveStream(request, call)
-  }
-  return guarded as unknown as BrokerService
 }
 
 function checksBy(nameOf: (topicId: string) => string | undefined): Checks {

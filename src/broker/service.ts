@@ -1,6 +1,7 @@
 import type { LockService } from '../coordination/lock.js'
 import { PortalError } from '../core/errors.js'
-import type { BrokerService, CallOptions, ReceiveRequest, StreamRequest } from '../protocol/service.js'
+import { everyCall } from '../protocol/every-call.js'
+import type { BrokerService, CallOptions, ReceiveRequest } from '../protocol/service.js'
 import { type Receive, ReceiveStreams } from '../routing/receive-streams.js'
 import { diagnostics } from '../runtime/diagnostics.js'
 import type { Storage } from '../storage/storage.js'
@@ -156,19 +157,18 @@ export function guarded(service: BrokerService, host: ServiceHost, authorized: b
 
 /** Every method rejects once the broker has ended. */
 function refusingWhenEnded(service: BrokerService, ended: () => PortalError | undefined): BrokerService {
-  const guarded: Record<string, unknown> = {}
-  for (const [name, method] of Object.entries(service)) {
-    guarded[name] = (request: never, call?: CallOptions) => {
-      const error = ended()
-      return error ? Promise.reject(error) : (method as (...args: unknown[]) => unknown)(request, call)
-    }
-  }
-  guarded.receiveStream = async function* (request: StreamRequest, call?: CallOptions) {
+  const calls = everyCall(service, (call) => (...args) => {
     const error = ended()
-    if (error) throw error
-    yield* service.receiveStream(request, call)
+    return error ? Promise.reject(error) : call(...args)
+  })
+  return {
+    ...calls,
+    receiveStream: async function* (...args) {
+      const error = ended()
+      if (error) throw error
+      yield* service.receiveStream(...args)
+    },
   }
-  return guarded as unknown as BrokerService
 }
 
 export function brokerClosed(): PortalError<'CLOSED'> {

@@ -1,4 +1,5 @@
-import type { BrokerService, CallOptions, StreamRequest, TopicRoute } from '../protocol/service.js'
+import { type Call, everyCall, optionsOf } from '../protocol/every-call.js'
+import type { BrokerService, CallOptions, TopicRoute } from '../protocol/service.js'
 import { type Asking, askLeader } from './ask.js'
 import { Gathering } from './gather.js'
 import type { Leader } from './leaders.js'
@@ -76,33 +77,23 @@ async function explain(
 
 /** What was passed on is the broker's own to answer. */
 function choosing(own: BrokerService, forCluster: BrokerService): BrokerService {
-  const service: Record<string, unknown> = {}
-  for (const name of Object.keys(own) as (keyof BrokerService)[]) {
-    const mine = own[name] as (...args: unknown[]) => Promise<unknown>
-    const everybodys = forCluster[name] as (...args: unknown[]) => Promise<unknown>
-    service[name] = WITHOUT_REQUEST.has(name)
-      ? (...[call]: [CallOptions?]) => (isOwn(call) ? mine : everybodys)(call)
-      : (request: unknown, call?: CallOptions) => (isOwn(call) ? mine : everybodys)(request, call)
+  const calls = everyCall(own, (mine, name) => {
+    const everybodys = forCluster[name] as Call
+    return (...args) => (isOwn(optionsOf(name, args)) ? mine : everybodys)(...args)
+  })
+  return {
+    ...calls,
+    // A stream is known by its name to whoever opened it: here, or there.
+    addCredit: async (...args) => {
+      await Promise.all([own.addCredit(...args), forCluster.addCredit(...args)])
+    },
+    endStream: async (...args) => {
+      await Promise.all([own.endStream(...args), forCluster.endStream(...args)])
+    },
+    receiveStream: (request, call) => (isOwn(call) ? own : forCluster).receiveStream(request, call),
   }
-  // A stream is known by its name to whoever opened it: here, or there.
-  service.addCredit = async (...args: Parameters<BrokerService['addCredit']>) => {
-    await Promise.all([own.addCredit(...args), forCluster.addCredit(...args)])
-  }
-  service.endStream = async (...args: Parameters<BrokerService['endStream']>) => {
-    await Promise.all([own.endStream(...args), forCluster.endStream(...args)])
-  }
-  service.receiveStream = (request: StreamRequest, call?: CallOptions) =>
-    (isOwn(call) ? own : forCluster).receiveStream(request, call)
-  return service as unknown as BrokerService
 }
 
 function isOwn(call: CallOptions | undefined): boolean {
   return call?.forwarded === true || call?.direct === true
 }
-
-const WITHOUT_REQUEST: ReadonlySet<keyof BrokerService> = new Set([
-  'listTopics',
-  'describeCluster',
-  'metrics',
-  'checkReady',
-] as const)

@@ -1,4 +1,5 @@
 import { PortalError } from '../../core/errors.js'
+import { everyCall } from '../../protocol/every-call.js'
 import type { BrokerService } from '../../protocol/service.js'
 
 /**
@@ -6,16 +7,18 @@ import type { BrokerService } from '../../protocol/service.js'
  * told of it would take for deleted, while its callers can ask another broker, or again.
  */
 export function onceOpen(service: BrokerService, isOpen: () => boolean): BrokerService {
-  const gated: Record<string, unknown> = {}
-  for (const name of Object.keys(service) as (keyof BrokerService)[]) {
-    const method = service[name] as (...args: unknown[]) => unknown
-    gated[name] = (...args: unknown[]) => {
-      if (isOpen()) return method(...args)
-      if (name === 'receiveStream') throw stillOpening()
-      return Promise.reject(stillOpening())
-    }
+  return {
+    ...everyCall(
+      service,
+      (call) =>
+        (...args) =>
+          isOpen() ? call(...args) : Promise.reject(stillOpening()),
+    ),
+    receiveStream: (...args) => {
+      if (!isOpen()) throw stillOpening()
+      return service.receiveStream(...args)
+    },
   }
-  return gated as unknown as BrokerService
 }
 
 function stillOpening(): PortalError<'DISCONNECTED'> {

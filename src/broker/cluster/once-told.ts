@@ -1,4 +1,5 @@
 import { isPortalError, PortalError } from '../../core/errors.js'
+import { everyCall } from '../../protocol/every-call.js'
 import type { BrokerService } from '../../protocol/service.js'
 
 /** A topic as a request names it. */
@@ -25,13 +26,13 @@ export function onceTold(
       await explain(error, args[0])
     }
   }
-  const told: Record<string, unknown> = {}
-  for (const name of Object.keys(service) as (keyof BrokerService)[]) {
-    const method = service[name] as (...args: unknown[]) => Promise<unknown>
-    told[name] = (...args: unknown[]) => method(...args).catch((error: unknown) => explain(error, args[0]))
-  }
-  // Each method was wrapped under its own name, and takes and returns what it did.
-  return { ...told, receiveStream: explained } as unknown as BrokerService
+  const calls = everyCall(
+    service,
+    (call) =>
+      (...args) =>
+        call(...args).catch((error: unknown) => explain(error, args[0])),
+  )
+  return { ...calls, receiveStream: explained }
 }
 
 function namedIn(request: unknown): NamedTopic | undefined {
