@@ -1,30 +1,19 @@
 import type { EntryBody } from '../core/entry-body.js'
-import { isPortalError, PortalError } from '../core/errors.js'
+import type { PortalError } from '../core/errors.js'
 import type { PartitionState } from '../core/partition-state.js'
-import type { RecordBatchHeader } from '../core/record-batch-header.js'
 import type { SnapshotBook } from '../core/snapshot.js'
-import { planAppend } from './append-batch.js'
 import { BatchReader } from './batch-reader.js'
 import type { CommitGroup, CommitSource } from './committer.js'
 import { aloneCommitment, type Commitment, type Cut } from './cut.js'
 import { EntryLog } from './entry-log.js'
 import type { PartitionHost, TopicView } from './host.js'
 import { LeaseStage } from './lease-stage.js'
+import { type PendingProduce, ProduceStage } from './produce-stage.js'
 import { QueueTimes } from './queue-times.js'
 import { SettleStage } from './settle-stage.js'
 import type { PendingSettle } from './settling.js'
 import { Snapshotter } from './snapshotter.js'
 import type { DispatchTarget } from './waiters.js'
-
-/** A record batch that waits to be appended. */
-export interface PendingProduce {
-  readonly records: Uint8Array
-  readonly header: RecordBatchHeader
-  /** Who must have it before it is answered. */
-  readonly acks: 'all' | 'leader'
-  /** Called once it, or what the answer rests on, is committed. */
-  answer(result: { readonly runs: readonly number[] } | { readonly error: PortalError }): void
-}
 
 /** A change that is decided when its turn comes; undefined: none is needed any more. */
 export interface Proposal {
@@ -51,10 +40,10 @@ export class Partition implements CommitSource, DispatchTarget {
   readonly #times: QueueTimes
   readonly #snapshotter: Snapshotter
   readonly #entryLog: EntryLog
+  readonly #produces: ProduceStage
   readonly #settles: SettleStage
   readonly #leases: LeaseStage
   readonly #commitment: Commitment
-  #produces: PendingProduce[] = []
   #proposals: Proposal[] = []
   #takeovers: ((group: Cut) => void)[] = []
   #isFound = false
@@ -107,6 +96,7 @@ export class Partition implements CommitSource, DispatchTarget {
       commitment,
     }
     this.#entryLog = new EntryLog(lead)
+    this.#produces = new ProduceStage(lead, this.#entryLog)
     this.#settles = new SettleStage(lead, this.#entryLog)
     this.#leases = new LeaseStage(lead, this.#entryLog, (settle) => this.settle(settle))
   }
@@ -129,7 +119,7 @@ export class Partition implements CommitSource, DispatchTarget {
     this.reader.close()
     this.#host.committer.forget(this)
     this.#commitment.close(error)
-    for (const produce of this.#produces.splice(0)) produce.answer({ error })
+    this.#produces.refuse(error)
     for (const waiting of [...this.#settles.abandon(), ...this.#proposals.splice(0)]) waiting.fail(error)
     this.#entryLog.committed.ring()
     this.#settles.dying.ring()
@@ -148,7 +138,7 @@ export class Partition implements CommitSource, DispatchTarget {
       produce.answer({ error: this.#closed })
       return
     }
-    this.#produces.push(produce)
+    this.#produces.add(produce)
     this.mark()
   }
 
@@ -263,17 +253,17 @@ export class Partition implements CommitSource, DispatchTarget {
     if (!refusal) {
       this.#settles.cut(cut)
       if (this.#isFound) this.#settles.cutOverdue(cut)
-      this.#cutProduces(cut)
+      this.#produces.cut(cut)
       if (this.#isFound) isLeft = this.#leases.cut(cut)
     }
     this.#entryLog.flush(cut)
     this.#snapshotter.cut(cut)
-    return isLeft || this.#produces.length > 0 || this.#snapshotter.pending
+    return isLeft || !this.#produces.isEmpty || this.#snapshotter.pending
   }
 
   /** Nothing of what waits is appended; leases that end wait until something can be. */
   #refuse(error: PortalError): void {
-    for (const produce of this.#produces.splice(0)) produce.answer({ error })
+    this.#produces.refuse(error)
     for (const settle of this.#settles.abandon()) settle.fail(error)
     const proposals = this.#proposals
     this.#proposals = proposals.filter(({ essential }) => essential)
@@ -311,56 +301,9 @@ export class Partition implements CommitSource, DispatchTarget {
     }
   }
 
-  #cutProduces(group: Cut): void {
-    let done = 0
-    while (done < this.#produces.length && !group.isFull) this.#cutProduce(group, this.#produces[done++]!)
-    this.#produces = done === this.#produces.length ? [] : this.#produces.slice(done)
-    if (done > 0) for (const dispatcher of this.topic.dispatchers.values()) dispatcher.wake()
-  }
-
-  #cutProduce(group: Cut, produce: PendingProduce): void {
-    const refusal = this.#host.refusal()
-    if (refusal) {
-      produce.answer({ error: refusal })
-      return
-    }
-    const { runtime } = this.#host
-    try {
-      const plan = planAppend(
-        this.state,
-        produce.records,
-        produce.header,
-        runtime.crc32,
-        this.#entryLog.safeTime(),
-      )
-      for (const { records, header, ids } of plan.batches) {
-        this.#entryLog.append(group, { kind: 'messages', header, ids, bytes: records.length }, records)
-      }
-      const answer = () => produce.answer({ runs: plan.runs })
-      const fail = (error: PortalError) => produce.answer({ error: undecided(error) })
-      if (produce.acks === 'leader') group.onStored(answer, fail)
-      else group.onCommitted(answer, fail)
-    } catch (error) {
-      if (!(error instanceof PortalError)) throw error
-      // A refusal rests on what came before it, too (invariant 10), and on what did not come to another that leads by now.
-      const fail = (reason: PortalError) => produce.answer({ error: reason })
-      group.onCommitted(() => void this.confirm().then(() => fail(error), fail), fail)
-    }
-  }
-
   /** A lease has ended or a retry is due. */
   #onTime(): void {
     for (const dispatcher of this.topic.dispatchers.values()) dispatcher.wake()
     if (this.#times.leasesDue) this.mark()
   }
-}
-
-/** NOT_LEADER says of a batch that it is not stored; of one that was appended here the next leader decides. */
-function undecided(error: PortalError): PortalError {
-  if (!isPortalError(error, 'NOT_LEADER')) return error
-  return new PortalError(
-    'TIMEOUT',
-    'Another broker came to lead before the messages were committed: whether they are stored is known there.',
-    { cause: error },
-  )
 }

@@ -7,7 +7,7 @@ export const refusedByTheDeposed: Mutant = {
   shows: /^\[16\] .* (says NOT_LEADER of|its sender was told that it is not)/,
   changes: [
     {
-      file: 'broker/partition.ts',
+      file: 'broker/produce-stage.ts',
       code: 'const fail = (error: PortalError) => produce.answer({ error: undecided(error) })',
       becomes: 'void undecided; const fail = (error: PortalError) => produce.answer({ error })',
     },
