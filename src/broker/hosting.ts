@@ -1,19 +1,16 @@
 import type { GroupDocument, PartitionDocument, TopicDocument } from '../coordination/documents.js'
-import type { GroupBody } from '../core/entry-body.js'
 import { PortalError } from '../core/errors.js'
-import type { PartitionState } from '../core/partition-state.js'
 import type { CallSignal } from '../runtime/call-signal.js'
 import { sleepUntil } from '../runtime/wait.js'
+import { Bell } from './bell.js'
 import { groupMoved } from './consume-service.js'
-import { appendInternal, DeadLetterMover } from './dead-letters.js'
+import { type AppendElsewhere, DeadLetterMovers } from './dead-letter-movers.js'
+import { dedupeChange, groupStart, writeFirstEntries } from './first-entries.js'
 import type { PartitionHost } from './host.js'
 import type { BrokerIdentity } from './identity.js'
 import { Partition } from './partition.js'
 import { recover } from './recovery.js'
 import { Topic } from './topic.js'
-
-/** Stores a batch of an internal producer in a partition that another broker leads. */
-export type AppendElsewhere = (topicId: string, partition: number, records: Uint8Array) => Promise<void>
 
 /** The topics and partitions that a broker hosts: opening them, finding them, making and ending them. */
 export class Hosting {
@@ -21,13 +18,11 @@ export class Hosting {
   readonly #identity: BrokerIdentity
   readonly #byId = new Map<string, Topic>()
   readonly #byName = new Map<string, Topic>()
-  readonly #topicWaits = new Set<() => void>()
-  readonly #unmoved: (() => void)[] = []
+  /** Rings when a topic has come, changed or gone, or a partition is led here. */
+  readonly #topicChange = new Bell()
+  readonly #movers: DeadLetterMovers
   /** Called with what comes into force here of a topic's group; undefined: it has ended. */
   onGroup: (topicId: string, name: string, document: GroupDocument | undefined) => void = () => {}
-  #movable = false
-  readonly #ensureDeadLetter: (name: string, of: Topic) => Promise<Topic>
-  readonly #appendElsewhere: AppendElsewhere
   readonly #isAlone: () => boolean
 
   constructor(
@@ -40,8 +35,11 @@ export class Hosting {
     this.#host = host
     this.#isAlone = isAlone
     this.#identity = identity
-    this.#ensureDeadLetter = ensureDeadLetter
-    this.#appendElsewhere = appendElsewhere
+    this.#movers = new DeadLetterMovers(host, {
+      find: (name) => this.#byName.get(name),
+      ensure: ensureDeadLetter,
+      appendElsewhere,
+    })
   }
 
   get topics(): readonly Topic[] {
@@ -89,8 +87,7 @@ export class Hosting {
 
   /** Calls back once, when a topic has come, changed or gone. Returns what forgets it. */
   onceTopic(callback: () => void): () => void {
-    this.#topicWaits.add(callback)
-    return () => this.#topicWaits.delete(callback)
+    return this.#topicChange.once(callback)
   }
 
   /** Sleeps until `test` holds, at most so many milliseconds: it is asked when a topic has come, changed or gone, or a partition is led here. */
@@ -109,8 +106,7 @@ export class Hosting {
 
   /** From now on the dying are moved: every topic is open, their dead-letter topics among them. */
   allOpen(): void {
-    this.#movable = true
-    for (const start of this.#unmoved.splice(0)) start()
+    this.#movers.begin()
   }
 
   /** Leads the partitions of a topic that exists in the metadata, under the epochs of these documents, and shows it. */
@@ -158,7 +154,7 @@ export class Hosting {
     if (partition.closed) throw partition.closed
     topic.addPartition(partition)
     partition.found()
-    this.#wakeTopicWaits()
+    this.#topicChange.ring()
     // Groups that came meanwhile.
     await Promise.all(
       [...topic.groups.values()].map((group) =>
@@ -174,7 +170,7 @@ export class Hosting {
     this.#byId.delete(topic.id)
     if (this.#byName.get(topic.name) === topic) this.#byName.delete(topic.name)
     topic.close(new PortalError('TOPIC_NOT_FOUND', `Topic ${topic.name} was deleted.`))
-    this.#wakeTopicWaits()
+    this.#topicChange.ring()
   }
 
   /** Adds partitions to an open topic. */
@@ -238,119 +234,15 @@ export class Hosting {
   #show(topic: Topic): void {
     this.#byId.set(topic.id, topic)
     this.#byName.set(topic.name, topic)
-    this.#wakeTopicWaits()
+    this.#topicChange.ring()
   }
 
-  #wakeTopicWaits(): void {
-    const waiting = [...this.#topicWaits]
-    this.#topicWaits.clear()
-    for (const wake of waiting) wake()
-  }
-
-  /** A leader's first entries: its epoch; the end of the leases of this process's past life; groups that a crash kept from starting. */
   async #takeOver(topic: Topic, opened: readonly Partition[]): Promise<void> {
-    const held = heldLocally(opened)
-    const essential = { essential: true }
-    await Promise.all(
-      opened.flatMap((partition) => [
-        partition.propose(() => ({ kind: 'epoch', leader: this.#identity.brokerId }), essential),
-        partition.propose((state) => dedupeChange(topic, state), essential),
-        ...[...partition.state.queues.keys()].map((group) =>
-          partition.propose((state) => groupEnd(topic, group, state), essential),
-        ),
-        ...[...topic.groups.values()].map((group) =>
-          partition.propose((state) => groupStart(group, state, partition.partition), essential),
-        ),
-        partition.endLocalLeases((group, consumer) => held.get(`${group}\n${consumer}`) ?? 0),
-      ]),
-    )
-    for (const partition of opened) {
-      if (this.#movable) this.#moveDying(topic, partition)
-      else this.#unmoved.push(() => this.#moveDying(topic, partition))
-    }
-  }
-
-  #moveDying(topic: Topic, partition: Partition): void {
-    const mover = new DeadLetterMover(
-      partition,
-      this.#host.runtime,
-      async (group) => {
-        const name = topic.settings(group)?.deadLetter
-        if (!name) return name === false ? 'nowhere' : undefined
-        const target = this.#byName.get(name) ?? (await this.#ensureDeadLetter(name, topic))
-        const number = partition.partition % target.document.partitions
-        return {
-          topicId: target.id,
-          append: (records) => {
-            const here = target.partition(number)
-            return here ? appendInternal(here, records) : this.#appendElsewhere(target.id, number, records)
-          },
-        }
-      },
-      (error) => this.#host.emit('error', error),
-    )
-    void mover.run()
+    await writeFirstEntries(topic, opened, this.#identity.brokerId)
+    for (const partition of opened) this.#movers.add(topic, partition)
   }
 }
 
 export function logName(topicId: string, partition: number): string {
   return `${topicId}/${partition}`
-}
-
-/** Consumer of a group -> how many messages it held, over all partitions, when this process last ended. */
-function heldLocally(partitions: readonly Partition[]): Map<string, number> {
-  const held = new Map<string, number>()
-  for (const { state } of partitions) {
-    for (const queue of state.queues.values()) {
-      for (const [consumer, count] of queue.held) {
-        const key = `${queue.group}\n${consumer}`
-        held.set(key, (held.get(key) ?? 0) + count)
-      }
-    }
-  }
-  return held
-}
-
-function dedupeChange(
-  topic: Topic,
-  state: PartitionState,
-): { kind: 'topic'; dedupe: { window: number; ids: number } } | undefined {
-  const { window, ids } = topic.document.config.dedupe
-  if (state.dedupeLimits.window === window && state.dedupeLimits.ids === ids) return undefined
-  return { kind: 'topic', dedupe: { window, ids } }
-}
-
-/** The entry that starts this generation of a group in a partition, if it has not started. */
-function groupStart(group: GroupDocument, state: PartitionState, partition: number): GroupBody | undefined {
-  const queue = state.queues.get(group.name)
-  if (queue && queue.generation >= group.generation) return undefined
-  const start = startOffset(group, state, partition)
-  return {
-    kind: 'group',
-    group: group.name,
-    change: { type: 'started', generation: group.generation, start },
-  }
-}
-
-/** The entry that ends a group whose deletion a crash cut short: it would hold back retention for ever. */
-function groupEnd(topic: Topic, group: string, state: PartitionState): GroupBody | undefined {
-  if (topic.groups.has(group) || !state.queues.has(group)) return undefined
-  return { kind: 'group', group, change: { type: 'deleted' } }
-}
-
-function startOffset(group: GroupDocument, state: PartitionState, partition: number): number {
-  const resolved = group.startOffsets?.[partition]
-  if (resolved !== undefined) return Math.min(resolved, state.nextOffset)
-  // A partition that was added later starts at its beginning.
-  if (group.startOffsets !== undefined) return 0
-  switch (group.from.kind) {
-    case 'earliest':
-      return 0
-    case 'latest':
-      return state.directory.findTime(group.createdAt)?.baseOffset ?? state.nextOffset
-    case 'time':
-      return state.directory.findTime(group.from.time)?.baseOffset ?? state.nextOffset
-    case 'offset':
-      return Math.min(group.from.offset, state.nextOffset)
-  }
 }

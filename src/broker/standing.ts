@@ -7,8 +7,8 @@ import type { MetricFamily } from '../protocol/metrics.js'
 import type { ClusterCommand, CommandResponse, PeerService } from '../protocol/peer-service.js'
 import type { BrokerService } from '../protocol/service.js'
 import type { CallSignal } from '../runtime/call-signal.js'
+import type { AppendElsewhere } from './dead-letter-movers.js'
 import type { Estate } from './estate.js'
-import type { AppendElsewhere } from './hosting.js'
 
 /** How a broker stands among others: alone, or in a cluster. */
 export interface Standing {
