@@ -1,7 +1,6 @@
 import type { ReplicaName } from '../../coordination/documents.js'
 import type { StoredEntry } from '../../core/entry.js'
 import { ENTRY_VERSION } from '../../core/entry.js'
-import { decodeBody } from '../../core/entry-codec.js'
 import { lastEpoch, truncateEpochs, truncationPoint } from '../../core/epochs.js'
 import { PortalError } from '../../core/errors.js'
 import { unseal } from '../../core/seal.js'
@@ -10,10 +9,7 @@ import type { Crc32, Runtime } from '../../runtime/runtime.js'
 import type { Storage, Write } from '../../storage/storage.js'
 import type { CommitGroup, CommitSource, Committer } from '../committer.js'
 import { emptyLog, type Recovered, recover } from '../recovery.js'
-import { Snapshotter } from '../snapshotter.js'
-
-/** How much of the log is read at a time, in bytes. */
-const READ_BYTES = 4 << 20
+import { AppliedLog, READ_BYTES } from './applied-log.js'
 
 export interface FollowerHost {
   readonly runtime: Runtime
@@ -36,8 +32,7 @@ export class Follower implements CommitSource {
   readonly partition: number
   readonly log: string
   #host: FollowerHost
-  #recovered: Recovered
-  #snapshotter: Snapshotter
+  #applied: AppliedLog
   /** Of the whole log: what is not committed, too. */
   #epochs: number[]
   #next: number
@@ -47,8 +42,6 @@ export class Follower implements CommitSource {
   #documentVersion = 0
   /** Its leader has said what is committed. */
   #isTold = false
-  /** Entries that are not applied yet, as far as they are in memory: the last ones of the log. */
-  #tail: StoredEntry[] = []
   #work: Work[] = []
   #closed: PortalError | undefined
   #isUntrusted = false
@@ -70,11 +63,10 @@ export class Follower implements CommitSource {
     this.topicId = name.topicId
     this.partition = name.partition
     this.log = name.log
-    this.#recovered = recovered
+    this.#applied = this.#appliedTo(recovered)
     this.#epochs = end.epochs
     this.#next = end.next
     this.#highWatermark = recovered.state.nextIndex
-    this.#snapshotter = this.#newSnapshotter()
   }
 
   /** Reads the log. `committed`: below it all is known to be committed; what a snapshot covers always is. */
@@ -125,7 +117,7 @@ export class Follower implements CommitSource {
 
   /** Of messages, as far as they are applied. */
   get storedBytes(): number {
-    return this.#recovered.state.directory.bytes
+    return this.#applied.storedBytes
   }
 
   /** The leader says that what was committed is not: one of them has lost something, and nothing may be thrown away here. */
@@ -231,12 +223,10 @@ export class Follower implements CommitSource {
 
   #replace(recovered: Recovered): void {
     this.#isUntrusted = false
-    this.#recovered = recovered
+    this.#applied = this.#appliedTo(recovered)
     this.#epochs = [...recovered.state.epochs]
     this.#next = recovered.state.nextIndex
     this.#highWatermark = recovered.state.nextIndex
-    this.#tail = []
-    this.#snapshotter = this.#newSnapshotter()
   }
 
   /** Ends it, once what it writes is written. */
@@ -247,23 +237,15 @@ export class Follower implements CommitSource {
     for (const { fail } of this.#work.splice(0)) fail(error)
     // What the storage was given is written, and is part of the log.
     await this.#taking
-    const writes: Write[] = []
-    this.#snapshotter.finish({
-      isFull: false,
-      bytes: 0,
-      durable: true,
-      add: (write) => void writes.push(write),
-      onCommitted: () => {},
-      onStored: () => {},
-    })
+    const writes = this.#applied.endSnapshot()
     this.#host.committer.forget(this)
     if (writes.length > 0) await this.#host.storage.commit(writes, { durable: true })
   }
 
   /** After `close`: all that its log says, for the leader that it becomes; what was not committed will be, under the new epoch. */
   async promote(): Promise<Recovered> {
-    await this.#applyBelow(this.#next)
-    return { ...this.#recovered, strayPages: [], logStart: this.#snapshotter.logStart }
+    await this.#applied.applyBelow(this.#next)
+    return this.#applied.recovered
   }
 
   cut(group: CommitGroup): boolean {
@@ -275,8 +257,7 @@ export class Follower implements CommitSource {
       group.durable = true
       group.onCommitted(done, fail)
     }
-    this.#snapshotter.cut(group)
-    return this.#snapshotter.pending
+    return this.#applied.cutSnapshot(group)
   }
 
   async #append(entries: readonly StoredEntry[]): Promise<void> {
@@ -306,7 +287,7 @@ export class Follower implements CommitSource {
     for (const entry of entries)
       if (entry.epoch !== lastEpoch(this.#epochs)) this.#epochs.push(entry.epoch, entry.index)
     this.#next = next
-    this.#tail.push(...entries)
+    this.#applied.appended(entries)
   }
 
   async #truncate(told: { readonly epoch: number; readonly end: number }): Promise<void> {
@@ -322,45 +303,15 @@ export class Follower implements CommitSource {
     await this.#write([{ type: 'truncate', log: this.log, from }])
     truncateEpochs(this.#epochs, from)
     this.#next = from
-    while ((this.#tail.at(-1)?.index ?? -1) >= from) this.#tail.pop()
+    this.#applied.truncated(from)
   }
 
   async #commit(highWatermark: number): Promise<void> {
     const to = Math.min(highWatermark, this.#next)
     if (to <= this.#highWatermark) return
     this.#highWatermark = to
-    await this.#applyBelow(to)
-    if (!this.#closed && this.#snapshotter.isDue) this.#host.committer.mark(this)
-  }
-
-  async #applyBelow(to: number): Promise<void> {
-    const { state } = this.#recovered
-    const { crc32 } = this.#host.runtime
-    while (state.nextIndex < to) {
-      const entries = await this.#entriesBelow(to)
-      if (entries.length === 0)
-        throw new PortalError(
-          'CORRUPT',
-          `Entry ${state.nextIndex} of ${this.log} is missing from the storage.`,
-        )
-      for (const entry of entries) {
-        state.apply(entry, decodeBody(entry, crc32))
-        this.#snapshotter.appended(entry)
-        // What was trimmed is given back after the next one.
-        if (entry.kind === 'trim') this.#snapshotter.request()
-      }
-    }
-  }
-
-  /** The entries to apply next: from memory, or, after a start, from the storage. */
-  async #entriesBelow(to: number): Promise<readonly StoredEntry[]> {
-    const { nextIndex } = this.#recovered.state
-    const first = this.#tail[0]
-    if (first === undefined || first.index > nextIndex) {
-      const end = Math.min(to, first?.index ?? to)
-      return this.#host.storage.read(this.log, { from: nextIndex, to: end, maxBytes: READ_BYTES })
-    }
-    return this.#tail.splice(0, to - first.index)
+    await this.#applied.applyBelow(to)
+    if (!this.#closed && this.#applied.isSnapshotDue) this.#host.committer.mark(this)
   }
 
   #write(writes: readonly Write[]): Promise<void> {
@@ -371,11 +322,8 @@ export class Follower implements CommitSource {
     })
   }
 
-  #newSnapshotter(): Snapshotter {
-    const { state, book, strayPages, logStart } = this.#recovered
-    // It covers only what is applied, and that is committed.
-    const all = { committedIndex: Number.POSITIVE_INFINITY, neededFrom: Number.POSITIVE_INFINITY }
-    return new Snapshotter(this.log, state, book, strayPages, this.#host.runtime.crc32, all, logStart)
+  #appliedTo(recovered: Recovered): AppliedLog {
+    return new AppliedLog(this.log, this.#host.storage, this.#host.runtime.crc32, recovered)
   }
 }
 

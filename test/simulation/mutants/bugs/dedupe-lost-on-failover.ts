@@ -7,7 +7,7 @@ export const dedupeLostOnFailover: Mutant = {
   shows: /^\[14\] /,
   changes: [
     {
-      file: 'broker/replication/follower.ts',
+      file: 'broker/replication/applied-log.ts',
       code: '    return { ...this.#recovered, strayPages: [], logStart: this.#snapshotter.logStart }',
       becomes: `    const { state } = this.#recovered
     const forgetful = { producers: new (state.producers.constructor as never)(), dedupe: new (state.dedupe.constructor as never)() }

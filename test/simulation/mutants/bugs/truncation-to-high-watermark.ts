@@ -20,7 +20,7 @@ export const truncationToHighWatermark: Mutant = {
     await this.#write([{ type: 'truncate', log: this.log, from }])
     truncateEpochs(this.#epochs, from)
     this.#next = from
-    while ((this.#tail.at(-1)?.index ?? -1) >= from) this.#tail.pop()
+    this.#applied.truncated(from)
   }
 
   position(): FetchPosition {`,
