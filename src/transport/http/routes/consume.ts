@@ -14,6 +14,7 @@ import { PROBLEM_TYPE, toProblem } from '../problem.js'
 import type { Context, Route } from '../route.js'
 import type { Schema } from '../schema.js'
 import { LOST, RECEIVED } from './answer-schemas.js'
+import { done } from './done.js'
 import { JOIN, join } from './groups.js'
 import { groupNameOf, numberOf, topicIdOf } from './names.js'
 import { COUNT, JSON_TYPE, LONGEST_WAIT, NOTHING, POSITIVE, record, WAIT } from './schemas.js'
@@ -96,11 +97,10 @@ export const consumeRoutes: readonly Route[] = [
       },
     },
     answers: { 204: NOTHING },
-    async handle(context) {
+    handle: done(async (context) => {
       const credit = (await context.json()) as { messages: number; bytes: number }
       await context.service.addCredit({ stream: context.params.stream!, ...credit }, context.call)
-      return noContent()
-    },
+    }),
   },
   {
     method: 'DELETE',
@@ -109,10 +109,7 @@ export const consumeRoutes: readonly Route[] = [
     tag: 'Batches',
     summary: 'Ends a stream; what is not on its way yet is given back.',
     answers: { 204: NOTHING },
-    async handle(context) {
-      await context.service.endStream({ stream: context.params.stream! }, context.call)
-      return noContent()
-    },
+    handle: done((context) => context.service.endStream({ stream: context.params.stream! }, context.call)),
   },
   {
     method: 'DELETE',
@@ -121,12 +118,11 @@ export const consumeRoutes: readonly Route[] = [
     tag: 'Batches',
     summary: 'Ends a receive that still waits.',
     answers: { 204: NOTHING },
-    async handle(context) {
+    handle: done(async (context) => {
       const { group, consumer } = context.params as { group: string; consumer: string }
       const request = { topicId: await topicIdOf(context), group, consumer, id: numberOf(context, 'id') }
       await context.service.endReceive(request, context.call)
-      return noContent()
-    },
+    }),
   },
   {
     method: 'POST',

@@ -1,8 +1,9 @@
 import { PortalError } from '../../../core/errors.js'
 import type { AskedGroupSettings, GroupPatch, GroupStart } from '../../../protocol/groups.js'
-import { json, noContent } from '../exchange.js'
+import { json } from '../exchange.js'
 import type { Context, Route } from '../route.js'
 import { EXPLANATION, GROUP, GROUP_SUMMARY, JOINED } from './answer-schemas.js'
+import { done } from './done.js'
 import { groupNameOf, toPosition, topicNameOf } from './names.js'
 import { answer, COUNT, GROUP_SETTINGS, JSON_TYPE, NOTHING, POSITION, record } from './schemas.js'
 
@@ -95,10 +96,7 @@ export const groupRoutes: readonly Route[] = [
     tag,
     summary: 'Deletes a group and what it has settled.',
     answers: { 204: NOTHING },
-    async handle(context) {
-      await context.service.deleteGroup(groupNameOf(context), context.call)
-      return noContent()
-    },
+    handle: done((context) => context.service.deleteGroup(groupNameOf(context), context.call)),
   },
   {
     method: 'POST',
@@ -107,10 +105,7 @@ export const groupRoutes: readonly Route[] = [
     tag,
     summary: 'Hands out no more messages until the group is resumed.',
     answers: { 204: NOTHING },
-    async handle(context) {
-      await context.service.pauseGroup(groupNameOf(context), context.call)
-      return noContent()
-    },
+    handle: done((context) => context.service.pauseGroup(groupNameOf(context), context.call)),
   },
   {
     method: 'POST',
@@ -119,10 +114,7 @@ export const groupRoutes: readonly Route[] = [
     tag,
     summary: 'Hands out messages again.',
     answers: { 204: NOTHING },
-    async handle(context) {
-      await context.service.resumeGroup(groupNameOf(context), context.call)
-      return noContent()
-    },
+    handle: done((context) => context.service.resumeGroup(groupNameOf(context), context.call)),
   },
   {
     method: 'POST',
@@ -140,11 +132,10 @@ export const groupRoutes: readonly Route[] = [
       },
     },
     answers: { 204: NOTHING },
-    async handle(context) {
+    handle: done(async (context) => {
       const { to } = (await context.json()) as { to: unknown }
       await context.service.seekGroup({ ...groupNameOf(context), to: toPosition(to) }, context.call)
-      return noContent()
-    },
+    }),
   },
   {
     method: 'GET',

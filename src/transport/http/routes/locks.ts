@@ -1,8 +1,9 @@
 import { checkName } from '../../../core/names.js'
-import type { AcquireLockRequest } from '../../../protocol/service.js'
+import type { AcquireLockRequest, LockName } from '../../../protocol/service.js'
 import { json, noContent } from '../exchange.js'
 import type { Context, Route } from '../route.js'
 import { LOCK_GRANT } from './answer-schemas.js'
+import { done } from './done.js'
 import { numberOf } from './names.js'
 import { answer, JSON_TYPE, NOTHING, POSITIVE, WAIT } from './schemas.js'
 
@@ -58,13 +59,7 @@ export const lockRoutes: readonly Route[] = [
     tag,
     summary: 'Lets a lock last its time to live from now.',
     answers: { 204: NOTHING },
-    async handle(context) {
-      await context.service.renewLock(
-        { name: nameOf(context), token: numberOf(context, 'token') },
-        context.call,
-      )
-      return noContent()
-    },
+    handle: done((context) => context.service.renewLock(heldLock(context), context.call)),
   },
   {
     method: 'DELETE',
@@ -73,16 +68,14 @@ export const lockRoutes: readonly Route[] = [
     tag,
     summary: 'Gives a lock to the next; also if it was lost before.',
     answers: { 204: NOTHING },
-    async handle(context) {
-      await context.service.releaseLock(
-        { name: nameOf(context), token: numberOf(context, 'token') },
-        context.call,
-      )
-      return noContent()
-    },
+    handle: done((context) => context.service.releaseLock(heldLock(context), context.call)),
   },
 ]
 
 function nameOf({ params }: Context): string {
   return checkName('lock', params.lock)
+}
+
+function heldLock(context: Context): LockName {
+  return { name: nameOf(context), token: numberOf(context, 'token') }
 }

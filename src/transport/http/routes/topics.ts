@@ -1,8 +1,9 @@
 import { checkTopicName } from '../../../core/names.js'
 import type { TopicConfig, TopicPatch } from '../../../protocol/topics.js'
-import { json, noContent } from '../exchange.js'
+import { json } from '../exchange.js'
 import type { Route } from '../route.js'
 import { ROUTE, TOPIC, TOPIC_SUMMARY } from './answer-schemas.js'
+import { done } from './done.js'
 import { topicNameOf } from './names.js'
 import {
   answer,
@@ -92,10 +93,7 @@ export const topicRoutes: readonly Route[] = [
     tag,
     summary: 'Deletes a topic with all its messages and groups.',
     answers: { 204: NOTHING },
-    async handle(context) {
-      await context.service.deleteTopic({ name: topicNameOf(context) }, context.call)
-      return noContent()
-    },
+    handle: done((context) => context.service.deleteTopic({ name: topicNameOf(context) }, context.call)),
   },
   {
     method: 'PUT',
