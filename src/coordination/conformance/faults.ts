@@ -11,7 +11,7 @@ import {
   equal,
   eventually,
   type InterruptSession,
-  rejects,
+  rejection,
   textAt,
   watchEvents,
 } from './support.js'
@@ -48,10 +48,10 @@ export function expiryCases(expire: ExpireSession): CoordinationConformanceCase[
       ensure(store.session.lost.aborted, 'it is lost')
       ensure(isPortalError(store.session.lost.reason, 'DISCONNECTED'), 'it says why')
       equal(store.session.leaseUntil(), -Infinity, 'the lease')
-      await rejects(store.read('/a'), 'CLOSED', 'read')
-      await rejects(store.create('/a', bytes('')), 'CLOSED', 'create')
-      await rejects(store.compareAndSet('/a', bytes(''), 0), 'CLOSED', 'compareAndSet')
-      await rejects((async () => store.watch('/a', () => {}))(), 'CLOSED', 'watch')
+      await rejection(store.read('/a'), 'CLOSED', 'read')
+      await rejection(store.create('/a', bytes('')), 'CLOSED', 'create')
+      await rejection(store.compareAndSet('/a', bytes(''), 0), 'CLOSED', 'compareAndSet')
+      await rejection((async () => store.watch('/a', () => {}))(), 'CLOSED', 'watch')
       const calls = events.calls()
       const next = await open()
       ensure(next.session.id !== store.session.id, 'the next session is another one')

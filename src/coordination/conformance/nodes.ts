@@ -1,4 +1,4 @@
-import { bytes, coordinationCase, ensure, equal, rejects, textAt } from './support.js'
+import { bytes, coordinationCase, ensure, equal, rejection, textAt } from './support.js'
 
 /** One session: what operations on nodes do. */
 export const nodeCases = [
@@ -142,15 +142,15 @@ export const nodeCases = [
 
   coordinationCase('paths are absolute, without an empty, "." or ".." part', async (store) => {
     for (const path of ['', 'a', 'a/b', '//', '/a/', '/a//b', '/.', '/a/..', '/a/./b', '/a\u0000']) {
-      await rejects(store.create(path, bytes('')), 'INVALID_ARGUMENT', `create ${JSON.stringify(path)}`)
-      await rejects(store.read(path), 'INVALID_ARGUMENT', `read ${JSON.stringify(path)}`)
+      await rejection(store.create(path, bytes('')), 'INVALID_ARGUMENT', `create ${JSON.stringify(path)}`)
+      await rejection(store.read(path), 'INVALID_ARGUMENT', `read ${JSON.stringify(path)}`)
     }
     await store.create('/...', bytes('dots'))
     equal(await textAt(store, '/...'), 'dots', 'three dots are a name')
   }),
 
   coordinationCase('more bytes than a coordination service takes are refused', async (store) => {
-    await rejects(store.create('/a', new Uint8Array(1_048_576)), 'INVALID_ARGUMENT', 'a mebibyte')
+    await rejection(store.create('/a', new Uint8Array(1_048_576)), 'INVALID_ARGUMENT', 'a mebibyte')
     equal(await store.read('/a'), undefined, 'the node')
   }),
 ]

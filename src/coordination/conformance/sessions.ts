@@ -1,5 +1,5 @@
 import type { CoordinationStore } from '../coordination.js'
-import { bytes, coordinationCase, ensure, equal, eventually, rejects, textAt } from './support.js'
+import { bytes, coordinationCase, ensure, equal, eventually, rejection, textAt } from './support.js'
 
 const EPHEMERAL = { ephemeral: true }
 
@@ -21,8 +21,8 @@ export const sessionCases = [
 
   coordinationCase('an ephemeral node has no children', async (store) => {
     await store.create('/e', bytes(''), EPHEMERAL)
-    await rejects(store.create('/e/child', bytes('')), 'INVALID_ARGUMENT', 'a child')
-    await rejects(store.create('/e/deep/child', bytes('')), 'INVALID_ARGUMENT', 'a grandchild')
+    await rejection(store.create('/e/child', bytes('')), 'INVALID_ARGUMENT', 'a child')
+    await rejection(store.create('/e/deep/child', bytes('')), 'INVALID_ARGUMENT', 'a grandchild')
     equal(await store.children('/e'), [], 'the children')
   }),
 
@@ -44,14 +44,14 @@ export const sessionCases = [
     async (store, open) => {
       const created = store.create('/a', bytes('done'))
       const closing = store.close()
-      await rejects(store.read('/a'), 'CLOSED', 'read')
+      await rejection(store.read('/a'), 'CLOSED', 'read')
       equal(await created, '/a', 'the create')
       await closing
-      await rejects(store.create('/b', bytes('')), 'CLOSED', 'create')
-      await rejects(store.compareAndSet('/a', bytes(''), 0), 'CLOSED', 'compareAndSet')
-      await rejects(store.delete('/a'), 'CLOSED', 'delete')
-      await rejects(store.children('/'), 'CLOSED', 'children')
-      await rejects((async () => store.watch('/a', () => {}))(), 'CLOSED', 'watch')
+      await rejection(store.create('/b', bytes('')), 'CLOSED', 'create')
+      await rejection(store.compareAndSet('/a', bytes(''), 0), 'CLOSED', 'compareAndSet')
+      await rejection(store.delete('/a'), 'CLOSED', 'delete')
+      await rejection(store.children('/'), 'CLOSED', 'children')
+      await rejection((async () => store.watch('/a', () => {}))(), 'CLOSED', 'watch')
       equal(await textAt(await open(), '/a'), 'done', 'the data')
     },
   ),

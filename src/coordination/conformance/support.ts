@@ -1,5 +1,7 @@
-import { type ErrorCode, isPortalError } from '../../core/errors.js'
+import { equality } from '../../core/conformance.js'
 import type { CoordinationStore } from '../coordination.js'
+
+export { ensure, rejection } from '../../core/conformance.js'
 
 /** Opens a session on the tree under test: empty at first; after all sessions were closed, what was kept. */
 export type OpenCoordination = () => Promise<CoordinationStore>
@@ -88,24 +90,7 @@ export async function eventually<T>(
   events.stop()
 }
 
-export function equal(actual: unknown, expected: unknown, what: string): void {
-  const [found, wanted] = [show(actual), show(expected)]
-  if (found !== wanted) throw new Error(`${what}: expected ${wanted}, found ${found}.`)
-}
-
-export function ensure(condition: boolean, what: string): void {
-  if (!condition) throw new Error(`Not so: ${what}.`)
-}
-
-export async function rejects(promise: Promise<unknown>, code: ErrorCode, what: string): Promise<void> {
-  try {
-    await promise
-  } catch (error) {
-    if (isPortalError(error, code)) return
-    throw new Error(`${what}: expected ${code}, found ${error}.`, { cause: error })
-  }
-  throw new Error(`${what}: expected ${code}, and it was accepted.`)
-}
+export const equal = equality(show)
 
 function show(value: unknown): string {
   return JSON.stringify(value) ?? 'undefined'

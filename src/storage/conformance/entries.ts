@@ -5,7 +5,7 @@ import {
   entry,
   equal,
   indexes,
-  rejects,
+  rejection,
   type StorageConformanceCase,
   sealed,
   storageCase,
@@ -91,7 +91,7 @@ export const entryCases: readonly StorageConformanceCase[] = [
         durable,
       )
       const next = storage.commit([append('a', entry(2))], durable)
-      await rejects(refused, 'INVALID_ARGUMENT', 'an index that is taken')
+      await rejection(refused, 'INVALID_ARGUMENT', 'an index that is taken')
       await next
       equal(await indexes(storage, 'a'), [0, 1, 2], 'the indexes')
       equal(await storage.logs(), ['a'], 'the logs')
@@ -102,9 +102,17 @@ export const entryCases: readonly StorageConformanceCase[] = [
 
   storageCase('indexes may leave holes, where entries were trimmed, but never fall', async (storage) => {
     await storage.commit([append('a', entry(5), entry(9))], durable)
-    await rejects(storage.commit([append('a', entry(9))], durable), 'INVALID_ARGUMENT', 'the same index')
-    await rejects(storage.commit([append('a', entry(7))], durable), 'INVALID_ARGUMENT', 'an index in a hole')
-    await rejects(storage.commit([append('a', entry(12), entry(11))], durable), 'INVALID_ARGUMENT', 'falling')
+    await rejection(storage.commit([append('a', entry(9))], durable), 'INVALID_ARGUMENT', 'the same index')
+    await rejection(
+      storage.commit([append('a', entry(7))], durable),
+      'INVALID_ARGUMENT',
+      'an index in a hole',
+    )
+    await rejection(
+      storage.commit([append('a', entry(12), entry(11))], durable),
+      'INVALID_ARGUMENT',
+      'falling',
+    )
     equal(await indexes(storage, 'a'), [5, 9], 'the indexes')
   }),
 
@@ -117,7 +125,7 @@ export const entryCases: readonly StorageConformanceCase[] = [
       entry(0, 'messages', new Uint8Array(3)),
     ]
     for (const one of wrong)
-      await rejects(storage.commit([append('a', one)], durable), 'INVALID_ARGUMENT', 'it')
+      await rejection(storage.commit([append('a', one)], durable), 'INVALID_ARGUMENT', 'it')
     equal(await storage.logs(), [], 'the logs')
   }),
 
@@ -222,7 +230,7 @@ export const entryCases: readonly StorageConformanceCase[] = [
     const broken = sealed(1, 100)
     broken[50]! ^= 1
     await storage.commit([append('a', entry(0), entry(1, 'messages', broken))], durable)
-    await rejects(storage.read('a', ALL), 'CORRUPT', 'the broken entry')
+    await rejection(storage.read('a', ALL), 'CORRUPT', 'the broken entry')
     equal((await storage.read('a', { from: 0, to: 1, maxBytes: 1 })).length, 1, 'the intact one')
   }),
 ]

@@ -3,7 +3,7 @@ import {
   append,
   entry,
   equal,
-  rejects,
+  rejection,
   type StorageConformanceCase,
   sealed,
   storageCase,
@@ -44,16 +44,16 @@ export const lifecycleCases: readonly StorageConformanceCase[] = [
       )
       const read = storage.read('a', ALL)
       const closing = storage.close()
-      await rejects(storage.commit([append('a', entry(50))], durable), 'CLOSED', 'a commit while closing')
+      await rejection(storage.commit([append('a', entry(50))], durable), 'CLOSED', 'a commit while closing')
       await Promise.all([...commits, closing, storage.close()])
       equal((await read).length, 50, 'the read under way')
       await storage.close()
-      await rejects(storage.commit([], durable), 'CLOSED', 'commit')
-      await rejects(storage.read('a', ALL), 'CLOSED', 'read')
-      await rejects(storage.readSnapshot('a'), 'CLOSED', 'readSnapshot')
-      await rejects(storage.readMeta(''), 'CLOSED', 'readMeta')
-      await rejects(storage.logs(), 'CLOSED', 'logs')
-      await rejects(storage.space(), 'CLOSED', 'space')
+      await rejection(storage.commit([], durable), 'CLOSED', 'commit')
+      await rejection(storage.read('a', ALL), 'CLOSED', 'read')
+      await rejection(storage.readSnapshot('a'), 'CLOSED', 'readSnapshot')
+      await rejection(storage.readMeta(''), 'CLOSED', 'readMeta')
+      await rejection(storage.logs(), 'CLOSED', 'logs')
+      await rejection(storage.space(), 'CLOSED', 'space')
     },
   },
 ]

@@ -4,7 +4,7 @@ import {
   entry,
   equal,
   indexes,
-  rejects,
+  rejection,
   type StorageConformanceCase,
   sealed,
   storageCase,
@@ -64,14 +64,14 @@ export const snapshotCases: readonly StorageConformanceCase[] = [
 
   storageCase('a page id is used once, and a snapshot names stored pages only', async (storage) => {
     await storage.commit([page(1), page(2), snapshot(5, [1])], durable)
-    await rejects(storage.commit([page(1, 9)], durable), 'INVALID_ARGUMENT', 'a page id that is taken')
-    await rejects(
+    await rejection(storage.commit([page(1, 9)], durable), 'INVALID_ARGUMENT', 'a page id that is taken')
+    await rejection(
       storage.commit([snapshot(6, [1, 7])], durable),
       'INVALID_ARGUMENT',
       'a page that is missing',
     )
     const drop: Write = { type: 'drop-pages', log: 'a', ids: [2, 1] }
-    await rejects(storage.commit([drop], durable), 'INVALID_ARGUMENT', 'dropping a page in use')
+    await rejection(storage.commit([drop], durable), 'INVALID_ARGUMENT', 'dropping a page in use')
     const kept = await storage.readSnapshot('a')
     equal([kept?.header.index, kept?.pages, kept?.strayPages], [5, [sealed(1, 5_000)], [2]], 'the snapshot')
   }),
@@ -80,7 +80,7 @@ export const snapshotCases: readonly StorageConformanceCase[] = [
     const payload = sealed(1, 100)
     payload[99]! ^= 1
     await storage.commit([{ type: 'page', log: 'a', id: 1, payload }, snapshot(5, [1])], durable)
-    await rejects(storage.readSnapshot('a'), 'CORRUPT', 'the snapshot')
+    await rejection(storage.readSnapshot('a'), 'CORRUPT', 'the snapshot')
   }),
 
   storageCase('deleting a log removes all of it, and its name can be used anew', async (storage) => {

@@ -1,8 +1,10 @@
+import { equality } from '../../core/conformance.js'
 import type { EntryKind, StoredEntry } from '../../core/entry.js'
-import { type ErrorCode, isPortalError } from '../../core/errors.js'
 import { SEAL_BYTES, seal } from '../../core/seal.js'
 import { portableCrc32 } from '../../runtime/crc32.js'
 import type { Storage, Write } from '../storage.js'
+
+export { rejection } from '../../core/conformance.js'
 
 /** Opens the storage under test: an empty one at first; after a close, where there is a disk, the same again. */
 export type OpenStorage = () => Promise<Storage>
@@ -59,20 +61,7 @@ export async function indexes(storage: Storage, log: string): Promise<number[]> 
   return (await storage.read(log, ALL)).map(({ index }) => index)
 }
 
-export function equal(actual: unknown, expected: unknown, what: string): void {
-  const [found, wanted] = [show(actual), show(expected)]
-  if (found !== wanted) throw new Error(`${what}: expected ${wanted}, found ${found}.`)
-}
-
-export async function rejects(promise: Promise<unknown>, code: ErrorCode, what: string): Promise<void> {
-  try {
-    await promise
-  } catch (error) {
-    if (isPortalError(error, code)) return
-    throw new Error(`${what}: expected ${code}, found ${error}.`, { cause: error })
-  }
-  throw new Error(`${what}: expected ${code}, and it was accepted.`)
-}
+export const equal = equality(show)
 
 /** Plain text of values with bytes and maps in them, with keys in order: equal texts are equal values. */
 function show(value: unknown): string {

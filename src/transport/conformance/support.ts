@@ -1,8 +1,11 @@
-import { type ErrorCode, isPortalError, type PortalError } from '../../core/errors.js'
+import { equality } from '../../core/conformance.js'
+import { isPortalError } from '../../core/errors.js'
 import type { PeerService } from '../../protocol/peer-service.js'
 import type { BrokerService } from '../../protocol/service.js'
 import { portableCrc32 } from '../../runtime/crc32.js'
 import type { Listener, Transport } from '../transport.js'
+
+export { ensure, rejection } from '../../core/conformance.js'
 
 /** Makes the transport under test. */
 export type OpenTransport = () => Promise<Transport>
@@ -62,30 +65,8 @@ export function bytes(length: number, mark = 1): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (at * 31 + mark * 7 + (at >> 8)) & 0xff)
 }
 
-export function ensure(condition: boolean, what: string): void {
-  if (!condition) throw new Error(`Not so: ${what}.`)
-}
-
 /** Deep equality, in which a property that is undefined is the same as none. */
-export function equal(actual: unknown, expected: unknown, what: string): void {
-  const [found, wanted] = [show(actual), show(expected)]
-  if (found !== wanted) throw new Error(`${what}: expected ${wanted}, found ${found}.`)
-}
-
-/** What the promise rejects with, which must be a PortalError of the code. */
-export async function rejection(
-  promise: Promise<unknown>,
-  code: ErrorCode,
-  what: string,
-): Promise<PortalError> {
-  try {
-    await promise
-  } catch (error) {
-    if (isPortalError(error, code)) return error
-    throw new Error(`${what}: expected ${code}, found ${error}.`, { cause: error })
-  }
-  throw new Error(`${what}: expected ${code}, and it was accepted.`)
-}
+export const equal = equality(show)
 
 /** Plain text of a value: equal texts are equal values. Bytes are shown by their length and sum, for there may be many. */
 function show(value: unknown): string {
