@@ -36,9 +36,9 @@ export interface PeersParts {
   handOver(topicId: string, partition: number, epoch: number, to: Incarnation): Promise<void>
   /** A topic was deleted: it is not shown any more. */
   topicGone(topic: Topic): void
-  /** Removes all that is stored of a topic. */
   /** What was told comes into force. */
   note(changes: CatalogChanges): void
+  /** Removes all that is stored of a topic. */
   removeTopic(topicId: string, error: PortalError): Promise<void>
 }
 
