@@ -363,6 +363,47 @@ describe('topics that come and go', () => {
     expect(log.values()).toEqual(['b', 'c'])
   })
 
+  it('keeps the order of sends to a topic that is made anew while one of them is under way (invariant 26)', async () => {
+    const { producer, runtime, log } = setUp()
+    await runtime.runUntil(producer.send('t', 'a'))
+    log.topicId = 'id-2'
+    log.stored.clear()
+    let answer = () => {}
+    log.script.request = (_, number) =>
+      number === 2 ? new Promise<void>((resolve) => (answer = resolve)) : undefined
+    const sends = [producer.send('t', 'b')]
+    await runtime.settle()
+    sends.push(producer.send('t', 'c'))
+    await runtime.runUntil(() => log.finds === 2)
+    sends.push(producer.send('t', 'd'))
+    await runtime.settle()
+    answer()
+    await runtime.runUntil(Promise.all(sends))
+    expect(log.values()).toEqual(['b', 'c', 'd'])
+    await runtime.runUntil(producer.send('t', 'e'))
+  })
+
+  it('goes on with a topic that was made anew once the one of before has answered, or did not in time', async () => {
+    for (const isAnswered of [true, false]) {
+      const { producer, runtime, log } = setUp({ deliveryTimeout: 5_000 })
+      let answer = () => {}
+      log.script.answer = (_, number) =>
+        number === 1 ? new Promise<void>((resolve) => (answer = resolve)) : undefined
+      const early = producer.send('t', 'early').catch((error: PortalError) => error.code)
+      await runtime.advance(1_000)
+      log.topicId = 'id-2'
+      log.stored.clear()
+      const late = producer.send('t', 'late')
+      await runtime.runUntil(() => log.finds === 2)
+      await runtime.settle()
+      expect(log.values()).toEqual([])
+      if (isAnswered) answer()
+      await runtime.runUntil(late)
+      expect(log.values()).toEqual(['late'])
+      expect(await early).toEqual(isAnswered ? expect.objectContaining({ offset: 0 }) : 'TIMEOUT')
+    }
+  })
+
   it('rejects when the topic cannot be made', async () => {
     const { producer, runtime, log } = setUp()
     log.findError = () => new PortalError('TOPIC_NOT_FOUND', 'Topics are not made here.')

@@ -106,22 +106,27 @@ export class PartitionQueue {
     this.#broken = true
   }
 
-  /** Takes out everything that is not under way, for another topic. */
-  takeWaiting(): ProducerBatch[] {
-    this.open = undefined
-    const pending = this.pending()
-    this.batches.splice(0, this.batches.length, ...pending.filter(({ state }) => state === 'sending'))
-    return pending.filter(({ state }) => state !== 'sending')
+  /** Some of it is in a request. */
+  get isSending(): boolean {
+    return this.#sending > 0
   }
 
-  /** Adds a batch that another queue had. */
-  adopt(batch: ProducerBatch): void {
-    batch.state = 'waiting'
-    batch.records = undefined
-    batch.maybeStored = false
-    batch.waitsForHead = false
-    batch.isDoubtful = false
-    this.batches.push(batch)
+  /** Takes out everything, for another topic. */
+  takePending(): ProducerBatch[] {
+    this.open = undefined
+    return this.batches.splice(0).filter(({ state }) => state !== 'decided')
+  }
+
+  /** Puts batches that another queue had ahead of its own. */
+  adopt(batches: readonly ProducerBatch[]): void {
+    for (const batch of batches) {
+      batch.state = 'waiting'
+      batch.records = undefined
+      batch.maybeStored = false
+      batch.waitsForHead = false
+      batch.isDoubtful = false
+    }
+    this.batches.unshift(...batches)
   }
 
   #beginEpoch(onUndecided: (batch: ProducerBatch) => void): void {

@@ -161,7 +161,8 @@ export class Sender {
     queue.stored(batch)
     this.#resolver.push(queue.topic, queue.partition, batch, runs)
     this.#events.decided(batch)
-    if (queue.batches.length > 0) this.#events.waiting(queue)
+    // What is blocked may be a former topic's: its successor waits for this answer.
+    if (queue.batches.length > 0 || queue.blocked) this.#events.waiting(queue)
   }
 
   // Failures -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ export class TopicQueue {
   /** Undefined while it is being looked for. */
   route: TopicRoute | undefined
   partitions: readonly PartitionQueue[] = []
-  /** Queues of topics of this name that are gone, while a request of theirs is under way. */
+  /** Queues of topics of this name that are gone, the oldest first, while a request of theirs is under way. */
   former: PartitionQueue[] = []
   /** Messages that wait for the route, in order. */
   unrouted: Outgoing[] = []
@@ -47,17 +47,23 @@ export class TopicQueue {
     }
     this.partitions = partitions
     this.route = route
-    for (const queue of this.partitions) queue.blocked = false
     this.moveFormer()
   }
 
-  /** Batches of former queues that are not under way go to the partition of the same number. */
+  /**
+   * Once nothing of former queues is under way, their batches go to the partition of the same number, ahead of what came since; nothing is sent there
+   * before, as it would overtake them (invariant 26).
+   */
   moveFormer(): void {
-    for (const queue of this.former) {
-      const successor = this.partitions[queue.partition % this.partitions.length]!
-      for (const batch of queue.takeWaiting()) successor.adopt(batch)
+    if (this.former.some(({ isSending }) => isSending)) {
+      for (const queue of this.partitions) queue.blocked = true
+      return
     }
-    this.former = this.former.filter((queue) => queue.batches.length > 0)
+    for (const queue of this.former.splice(0).reverse()) {
+      const successor = this.partitions[queue.partition % this.partitions.length]!
+      successor.adopt(queue.takePending())
+    }
+    for (const queue of this.partitions) queue.blocked = this.route === undefined
   }
 
   /** The topic is not there (any more): nothing is sent until a route is found. */
