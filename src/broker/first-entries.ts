@@ -64,8 +64,8 @@ export function groupStart(
   }
 }
 
-/** The entry that ends a group whose deletion a crash cut short: it would hold back retention for ever. */
-function groupEnd(topic: Topic, group: string, state: PartitionState): GroupBody | undefined {
+/** The entry that ends a group that is not there: it would hold back retention for ever. */
+export function groupEnd(topic: Topic, group: string, state: PartitionState): GroupBody | undefined {
   if (topic.groups.has(group) || !state.queues.has(group)) return undefined
   return { kind: 'group', group, change: { type: 'deleted' } }
 }

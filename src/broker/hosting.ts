@@ -1,11 +1,12 @@
 import type { GroupDocument, PartitionDocument, TopicDocument } from '../coordination/documents.js'
 import { PortalError } from '../core/errors.js'
+import type { PartitionState } from '../core/partition-state.js'
 import type { CallSignal } from '../runtime/call-signal.js'
 import { sleepUntil } from '../runtime/wait.js'
 import { Bell } from './bell.js'
 import { groupMoved } from './consume-service.js'
 import { type AppendElsewhere, DeadLetterMovers } from './dead-letter-movers.js'
-import { dedupeChange, groupStart, writeFirstEntries } from './first-entries.js'
+import { dedupeChange, groupEnd, groupStart, writeFirstEntries } from './first-entries.js'
 import type { PartitionHost } from './host.js'
 import type { BrokerIdentity } from './identity.js'
 import { Partition } from './partition.js'
@@ -133,13 +134,15 @@ export class Hosting {
     return topic
   }
 
-  /** Takes a topic's changed document into force in the partitions that are led here. */
+  /** Takes a topic's changed document into force in the partitions that are led here: where nothing can be appended now, once something can. */
   async change(document: TopicDocument): Promise<void> {
     const topic = this.#byId.get(document.id)
     if (!topic) return
     topic.document = document
     await Promise.all(
-      topic.partitions.map((partition) => partition.propose((state) => dedupeChange(topic, state))),
+      topic.partitions.map((partition) =>
+        partition.propose((state) => dedupeChange(topic, state), { essential: true }),
+      ),
     )
   }
 
@@ -155,7 +158,10 @@ export class Hosting {
     topic.addPartition(partition)
     partition.found()
     this.#topicChange.ring()
-    // Groups that came meanwhile.
+    // What was changed meanwhile, and groups that came.
+    void this.change(topic.document).catch(() => {
+      // Led no more: its next leader does it.
+    })
     await Promise.all(
       [...topic.groups.values()].map((group) =>
         partition.propose((state) => groupStart(group, state, partition.partition)),
@@ -201,16 +207,10 @@ export class Hosting {
     topic.setGroup(document, groupMoved(topic.name, document.name))
   }
 
-  /** Ends a group in every partition that is led here. */
+  /** Ends a group in every partition that is led here. Rejects if that is put off where nothing can be appended now. */
   async endGroup(topic: Topic, group: string): Promise<void> {
     topic.removeGroup(group, groupMoved(topic.name, group))
-    await Promise.all(
-      topic.partitions.map((partition) =>
-        partition.propose((state) =>
-          state.queues.has(group) ? { kind: 'group', group, change: { type: 'deleted' } } : undefined,
-        ),
-      ),
-    )
+    await Promise.all(topic.partitions.map((partition) => endIn(partition, topic, group)))
   }
 
   closeAll(error: PortalError): void {
@@ -245,4 +245,16 @@ export class Hosting {
 
 export function logName(topicId: string, partition: number): string {
   return `${topicId}/${partition}`
+}
+
+/** Nobody asks for it again: what is refused now is done once something can be appended, unless there is such a group again. */
+async function endIn(partition: Partition, topic: Topic, group: string): Promise<void> {
+  const end = (state: PartitionState) => groupEnd(topic, group, state)
+  try {
+    await partition.propose(end)
+  } catch (error) {
+    // Led no more: its next leader does it.
+    partition.propose(end, { essential: true }).catch(() => {})
+    throw error
+  }
 }

@@ -88,7 +88,12 @@ export class InProcessCluster {
     this.#cut.add(name)
   }
 
-  /** The same, and its session ends. */
+  /** It is reached again. */
+  reconnect(name: string): void {
+    this.#cut.delete(name)
+  }
+
+  /** It is isolated, and its session ends. */
   async cutOff(name: string): Promise<void> {
     this.isolate(name)
     await this.tree.expire(this.stores.get(name)!)
