@@ -78,7 +78,8 @@ export class LeaseStage {
           (batches) => this.#answerWaiter(one, token, batches),
           (error: PortalError) => {
             waiter.fail(error)
-            this.#lead.host.emit('error', error)
+            // It is no fault that another leads, or will.
+            if (error.code !== 'NOT_LEADER') this.#lead.host.emit('error', error)
           },
         )
       },

@@ -176,6 +176,12 @@ it('a leader that cannot read what nobody else has gives way to one that has all
   expect(state.position?.next).toBe(0)
 })
 
+it('what is missing of a log that was removed while it was read is no damage', async () => {
+  const { replicas } = await openBroker()
+  const missing = new PortalError('CORRUPT', 'Entry 0 of t/0 is missing from the storage.')
+  expect(replicas.damaged('t/0', missing)).toMatchObject({ code: 'NOT_LEADER' })
+})
+
 describe('a broker that was away', () => {
   const STORED: Write[] = [{ type: 'append', log: 't/0', entries: [epochEntry(0)] }]
 

@@ -170,9 +170,12 @@ export class ReplicaSet {
     for (const [follower, leader] of this.#following) this.#connect(follower, leader)
   }
 
-  /** A log that is led here cannot be read: another shall lead it. Returns what to tell whoever has asked. */
+  /**
+   * A log that is led here cannot be read: another shall lead it. Returns what to tell whoever has asked. One that was removed since, with its topic or to
+   * be elsewhere, is not damaged.
+   */
   damaged(log: string, error: PortalError): PortalError {
-    return this.#replicas.get(log)?.damaged(error) ?? error
+    return this.#replicas.get(log)?.damaged(error) ?? notLed(log)
   }
 
   /** Takes no documents any more and follows nobody; what it leads it leads on. */
