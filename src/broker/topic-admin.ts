@@ -131,7 +131,8 @@ export class TopicAdmin {
       if (!isPortalError(error, 'TOPIC_EXISTS')) throw error
       // Another broker was first: it is shown here soon.
       const document = await metadata.readTopic(name)
-      if (!document) throw error
+      // It was deleted since.
+      if (!document) return this.ensureInTurn(name, of)
       return estate.created(document, [])
     }
   }

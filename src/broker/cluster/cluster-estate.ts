@@ -107,6 +107,7 @@ export class ClusterEstate implements Estate {
   async #until(what: string, check: (again: () => void) => boolean | (() => void)): Promise<void> {
     const { runtime, ending } = this.#parts
     const ends = { timeout: FORCE, signal: ending }
+    const stops = () => new PortalError('DISCONNECTED', `The broker stops while it waits for ${what}.`)
     const done = await sleepUntil<true>(runtime.timers, `Waiting for ${what}`, ends, (resolve) => {
       let forget = () => {}
       const look = () => {
@@ -116,6 +117,9 @@ export class ClusterEstate implements Estate {
       }
       look()
       return () => forget()
+    }).catch((error: unknown) => {
+      // Whoever has asked can ask another broker.
+      throw ending.aborted ? stops() : error
     })
     if (done) return
     throw new PortalError(
