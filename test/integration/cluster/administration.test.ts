@@ -55,6 +55,21 @@ test('every broker tells the same of brokers, controller, partitions and replica
   }
 })
 
+test('changes of a topic by several brokers at once come into force, the one that another overtakes as well', async () => {
+  const { admin } = await start(['a', 'b', 'c'])
+  await admin('a').createTopic('orders')
+  const changes = ['a', 'b', 'c'].flatMap((name, at) =>
+    Array.from({ length: 10 }, (_, round) =>
+      admin(name).updateTopic('orders', { dedupe: { ids: 100 * (at + 1) + round } }),
+    ),
+  )
+  await Promise.all(changes)
+  const [one, ...others] = await Promise.all(
+    ['a', 'b', 'c'].map(async (name) => (await admin(name).describeTopic('orders')).config.dedupe),
+  )
+  for (const other of others) expect(other).toEqual(one)
+}, 20_000)
+
 test('a broker that goes is away, and what it followed is under-replicated', async () => {
   const { broker, admin } = await start(['a', 'b', 'c'])
   await admin('a').createTopic('orders', { partitions: 3 })
