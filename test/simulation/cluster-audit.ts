@@ -17,11 +17,13 @@ import type { Disk, DiskWatcher } from './disk.js'
 import { DocumentAudit, topicOf } from './document-audit.js'
 import type { Ensemble } from './ensemble.js'
 import { Hands } from './hands.js'
+import { notInForce } from './in-force.js'
 import { LeaseTimes } from './lease-times.js'
 import { Refusals } from './refusals.js'
 import { ReplicaAudit } from './replica-audit.js'
 import type { Trace } from './trace.js'
 import { check, type Violation } from './violation.js'
+import { WrittenValues } from './written-values.js'
 
 /** A disk of the cluster: one database, from its birth until it is wiped, and beyond. */
 interface Database {
@@ -52,6 +54,9 @@ export class ClusterAudit {
   readonly ledger: ClusterLedger
   readonly documents: DocumentAudit
   readonly refusals: Refusals
+  /** By topic id (ms). */
+  readonly deletedAt = new Map<string, number>()
+  readonly writtenValues = new WrittenValues()
   readonly #trace: Trace
   readonly #latestTime: () => number
   readonly #happened: (what: string) => void
@@ -93,11 +98,15 @@ export class ClusterAudit {
     this.ledger = new ClusterLedger(options, {
       holders: (log, index, epoch) => this.#holders(log, index, epoch),
       minInSync: (log) => this.documents.minInSync(log),
+      mayDiscard: (topic, group) => this.documents.discarding.has(`${topic} ${group}`),
       reveal: (log, is) => this.#reveal(log, is, 'a client was shown'),
     })
     this.documents = new DocumentAudit(options.ensemble, options.trace, {
       changed: (log, document, before) => this.#documentChanged(log, document, before),
-      buried: (topicId) => this.ledger.bury(topicId),
+      buried: (topicId) => {
+        this.deletedAt.set(topicId, options.now())
+        this.ledger.bury(topicId)
+      },
       registered: ({ storage, generation }) => {
         for (const database of this.#databases)
           if (database.storage === storage) database.hands.lives(generation)
@@ -212,7 +221,10 @@ export class ClusterAudit {
       if (!isLeader && !this.#offered.has(key)) this.#unclaimed.set(key, database.name)
       const beginning = `${log} ${epoch}`
       if (!this.#beginnings.has(beginning)) this.#beginnings.set(beginning, index)
-      if (kind === 'messages') this.#checkDeadLetters(entry)
+      if (kind === 'messages') {
+        this.#checkDeadLetters(log, entry)
+        this.writtenValues.appended(log, entry)
+      }
     } else {
       check(isSameEntry(known, entry), () => `[1, 5] ${database.name} writes another entry ${key}`)
     }
@@ -241,11 +253,11 @@ export class ClusterAudit {
     return this.documents.partitions.get(log)?.epoch === epoch
   }
 
-  #checkDeadLetters({ payload, count }: StoredEntry): void {
+  #checkDeadLetters(log: string, { payload, count }: StoredEntry): void {
     const view = new RecordBatchView(payload)
     for (let at = 0; at < count; at++) {
       const death = deathOf(view.headers(at))
-      if (death) this.ledger.copied(death)
+      if (death) this.ledger.copied(death, topicOf(log))
     }
   }
 
@@ -472,7 +484,7 @@ export class ClusterAudit {
 
   // At the end ---------------------------------------------------------------------------------------------------------
 
-  /** Why the replicas are not yet all the same, if so. */
+  /** Why the replicas are not yet all the same, or their logs not what documents say, if so. */
   unequal(): string | undefined {
     for (const [log, document] of this.documents.partitions) {
       const { leader, replicas, inSync, target } = document
@@ -489,6 +501,8 @@ export class ClusterAudit {
       const end = leading?.durable ?? 0
       if (this.#possibleEnd(log) < end) return `the replicas of ${log} have different entries below ${end}`
       this.#commit(log, end, 'all replicas are in sync and equal')
+      const missing = this.#notInForce(log)
+      if (missing !== undefined) return `${log} ${missing}`
     }
     for (const database of this.#databases) {
       if (database.isWiped) continue
@@ -501,6 +515,12 @@ export class ClusterAudit {
       }
     }
     return undefined
+  }
+
+  #notInForce(log: string): string | undefined {
+    const { topics, groups } = this.documents
+    const topic = topics.get(topicOf(log))
+    return topic && notInForce(this.ledger.audit(log).state, topic, groups.get(topic.id) ?? new Map())
   }
 
   /** All replicas give the same, which is what the whole log gives, and all promises hold. */

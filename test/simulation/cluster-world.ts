@@ -5,6 +5,7 @@ import type { TopicConfig } from '../../src/protocol/topics.js'
 import { runAdministrator } from './administrator.js'
 import { Calls } from './calls.js'
 import type { FarProcess, NetworkWorld } from './client-world.js'
+import { runClusterAdministrator } from './cluster-administrator.js'
 import { ClusterAudit } from './cluster-audit.js'
 import { ClusterBroker, type Services } from './cluster-broker.js'
 import { ClusterClients, FAR_GROUPS } from './cluster-clients.js'
@@ -13,6 +14,7 @@ import { ClusterTroubles } from './cluster-troubles.js'
 import { runConsumer } from './consumer.js'
 import { Ensemble } from './ensemble.js'
 import { runFailovers } from './failovers.js'
+import { FLEETING, FLEETING_GROUP, FleetingClients } from './fleeting-clients.js'
 import type { Ledger } from './ledger.js'
 import { type Call, IMPOSSIBLE } from './link.js'
 import { runProducer } from './producer.js'
@@ -27,6 +29,11 @@ const SETTINGS: Record<string, Partial<GroupSettings>> = {
   workers: { maxDeliveries: 3, backoff: { initial: 50, max: 400, factor: 2, jitter: 0.2 } },
   passing: { maxDeliveries: 4, backoff: { initial: 5, max: 1_000, factor: 3, jitter: 1 }, deadLetter: false },
   patient: { maxDeliveries: 3, backoff: { initial: 50, max: 400, factor: 2, jitter: 0.2 } },
+  [FLEETING_GROUP]: {
+    maxDeliveries: 4,
+    backoff: { initial: 5, max: 400, factor: 3, jitter: 1 },
+    deadLetter: false,
+  },
   hasty: { maxDeliveries: 4, backoff: { initial: 5, max: 1_000, factor: 3, jitter: 1 }, deadLetter: false },
 }
 
@@ -48,8 +55,8 @@ const NEAR_GROUPS = [
   { topic: 'brief', group: 'passing' },
 ]
 
-/** The topic that is deleted, and made again, with all that belongs to it. */
-const FLEETING = 'fleeting'
+/** What is refused once it is done: an answer that was lost is asked for again. */
+const REPEATED = new Set<string>(['changeCluster', 'addPartitions'])
 
 /** By how much everybody may rest longer than when there is most to do. */
 const PACES = [1, 4, 10, 30]
@@ -69,13 +76,14 @@ export class ClusterWorld implements NetworkWorld {
   /** Between clients and brokers. */
   readonly doorWires: Wires
   readonly counts = new Map<string, number>()
-  readonly groups = [...NEAR_GROUPS, ...FAR_GROUPS]
+  readonly groups = [...NEAR_GROUPS, ...FAR_GROUPS, { topic: FLEETING, group: FLEETING_GROUP }]
   pace = 1
   healing = false
   producing = true
   readonly #doors: Calls<Services>
   readonly #troubles: ClusterTroubles
   readonly #far: ClusterClients
+  readonly #fleetingClients: FleetingClients
   #strike: () => void = () => {}
 
   constructor(seed: number) {
@@ -118,6 +126,7 @@ export class ClusterWorld implements NetworkWorld {
     )
     this.#troubles = new ClusterTroubles(this)
     this.#far = new ClusterClients(this, this.#doors)
+    this.#fleetingClients = new FleetingClients(this)
   }
 
   get auditor(): Ledger {
@@ -249,7 +258,7 @@ export class ClusterWorld implements NetworkWorld {
         return answer
       } catch (error) {
         if (!isPortalError(error)) throw error
-        if (IMPOSSIBLE.has(error.code) && method !== 'changeCluster')
+        if (IMPOSSIBLE.has(error.code) && !REPEATED.has(method))
           scheduler.fail(new Violation(`${method} was refused: ${error.code} ${error.message}`))
         this.sees(error)
         if (scheduler.chance(0.5)) at = scheduler.whole(0, services.length - 1)
@@ -299,11 +308,13 @@ export class ClusterWorld implements NetworkWorld {
     scheduler.spawn(runReader(this, this.call(), 'plain', 0, always))
     scheduler.spawn(runReader(this, this.call(), 'brief', 0, always))
     scheduler.spawn(runAdministrator(this, this.call(), always))
+    scheduler.spawn(runClusterAdministrator(this, this.call()))
     scheduler.spawn(this.#fleeting())
     this.#far.begin()
+    this.#fleetingClients.begin()
   }
 
-  /** A topic that comes and goes, each time with clients of its own (invariant 11). */
+  /** A topic that comes, grows and goes, each time with clients of its own (invariant 11). */
   async #fleeting(): Promise<void> {
     const { scheduler } = this
     const call = this.call()
@@ -323,10 +334,22 @@ export class ClusterWorld implements NetworkWorld {
       const consumer = { name: `f${round}`, topic: FLEETING, group: 'passing', local: false }
       scheduler.spawn(runConsumer(this, this.call(), consumer, goesOn))
       scheduler.spawn(runReader(this, this.call(), FLEETING, 0, goesOn))
-      await scheduler.sleep(scheduler.random() * 60_000)
+      await scheduler.sleep(scheduler.random() * 30_000)
+      if (scheduler.chance(0.5)) await this.#grow(call)
+      await scheduler.sleep(scheduler.random() * 30_000)
       isThere = false
       await this.#insist(() => call('deleteTopic', { name: FLEETING }, 10_000), 'TOPIC_NOT_FOUND')
       this.count('topic deleted', 1)
+    }
+  }
+
+  async #grow(call: Call): Promise<void> {
+    const partitions = this.scheduler.whole(2, 3)
+    try {
+      await call('addPartitions', { name: FLEETING, partitions }, 10_000)
+      this.count('topic grown', 1)
+    } catch (error) {
+      if (!isPortalError(error)) throw error
     }
   }
 
@@ -360,6 +383,8 @@ export class ClusterWorld implements NetworkWorld {
       await this.scheduler.sleep(round < 20 ? 1_000 : 5_000)
       if (this.#unfinished() !== undefined) continue
       try {
+        // It may have been deleted by a request that came late.
+        if (round % 10 === 0) await this.#make({ [FLEETING]: {} })
         if (round % 10 === 0)
           for (const { topic, group } of this.groups) await this.#resume(call, topic, group)
         if ((await this.#anyLeft(call)) || this.#unfinished() !== undefined) continue
@@ -371,7 +396,7 @@ export class ClusterWorld implements NetworkWorld {
   }
 
   #unfinished(): string | undefined {
-    return this.audit.unequal() ?? this.#far.unfinished()
+    return this.audit.unequal() ?? this.#far.unfinished() ?? this.#fleetingClients.unfinished()
   }
 
   /** Makes a group and lets it go on: what an administrator asked for before may have come late. */

@@ -1,5 +1,7 @@
 import { type DocumentKind, decodeDocument } from '../../src/coordination/document-codec.js'
 import {
+  type GroupDocument,
+  groupKind,
   type MemberDocument,
   memberKind,
   type PartitionDocument,
@@ -28,6 +30,10 @@ export class DocumentAudit {
   readonly partitions = new Map<string, PartitionDocument>()
   /** By topic id. */
   readonly topics = new Map<string, TopicDocument>()
+  /** By topic id and name. */
+  readonly groups = new Map<string, Map<string, GroupDocument>>()
+  /** `topic group` of those that now or once had no dead letters. */
+  readonly discarding = new Set<string>()
   /** Topic ids with a tombstone, now or ever. */
   readonly #tombstones = new Set<string>()
   readonly #leaders = new Map<string, ReplicaName>()
@@ -54,6 +60,11 @@ export class DocumentAudit {
     return this.#tombstones.has(topicId)
   }
 
+  /** The ids of all topics that ever had this name. */
+  named(name: string): string[] {
+    return [...this.topics.values()].filter((topic) => topic.name === name).map(({ id }) => id)
+  }
+
   minInSync(log: string): number {
     return this.topics.get(topicOf(log))?.config.minInSync ?? 1
   }
@@ -62,6 +73,8 @@ export class DocumentAudit {
     const [, folder, topic, partition] = path.split('/')
     if (folder === 'deleted' && topic !== undefined) this.#tombstone(topic)
     else if (folder === 'topics' && topic !== undefined) this.#topic(path)
+    else if (folder === 'groups' && topic !== undefined && partition !== undefined)
+      this.#group(path, topic, partition)
     else if (folder === 'members' && topic !== undefined) this.#member(path)
     else if (folder === 'partitions' && partition !== undefined)
       this.#partition(path, `${topic}/${partition}`)
@@ -82,6 +95,15 @@ export class DocumentAudit {
       () => `[11] topic ${document.name} (${document.id}) is there again after it was deleted`,
     )
     this.topics.set(document.id, document)
+  }
+
+  #group(path: string, topicId: string, name: string): void {
+    const group = this.#read(groupKind, path)
+    const groups = this.groups.get(topicId) ?? new Map<string, GroupDocument>()
+    this.groups.set(topicId, groups)
+    if (group) groups.set(name, group)
+    else groups.delete(name)
+    if (group?.settings.deadLetter === false) this.discarding.add(`${group.topic} ${name}`)
   }
 
   #member(path: string): void {
