@@ -249,21 +249,20 @@ export class Partition implements CommitSource, DispatchTarget {
     if (refusal) this.#refuse(refusal)
     this.#cutProposals(cut)
     for (const takeOver of this.#takeovers.splice(0)) takeOver(cut)
-    let isLeft = false
     if (!refusal) {
       this.#settles.cut(cut)
       if (this.#isFound) this.#settles.cutOverdue(cut)
-      this.#produces.cut(cut)
-      if (this.#isFound) isLeft = this.#leases.cut(cut)
     }
+    this.#produces.cut(cut)
+    const isLeft = !refusal && this.#isFound && this.#leases.cut(cut)
     this.#entryLog.flush(cut)
     this.#snapshotter.cut(cut)
     return isLeft || !this.#produces.isEmpty || this.#snapshotter.pending
   }
 
-  /** Nothing of what waits is appended; leases that end wait until something can be. */
+  /** Nothing new of what waits is appended; leases that end wait until something can be. */
   #refuse(error: PortalError): void {
-    this.#produces.refuse(error)
+    this.#produces.refuseNew(error)
     for (const settle of this.#settles.abandon()) settle.fail(error)
     const proposals = this.#proposals
     this.#proposals = proposals.filter(({ essential }) => essential)

@@ -34,6 +34,16 @@ export class ProduceStage {
     for (const produce of this.#produces.splice(0)) produce.answer({ error })
   }
 
+  /** Nothing new is appended. A copy of what is appended stays and is answered as that: its producer would take it for not stored (invariant 14). */
+  refuseNew(error: PortalError): void {
+    const produces = this.#produces
+    this.#produces = []
+    for (const produce of produces) {
+      if (this.#isCopy(produce)) this.#produces.push(produce)
+      else produce.answer({ error })
+    }
+  }
+
   get isEmpty(): boolean {
     return this.#produces.length === 0
   }
@@ -49,7 +59,7 @@ export class ProduceStage {
   #cutOne(group: Cut, produce: PendingProduce): void {
     const { host, state, commitment } = this.#lead
     const refusal = host.refusal()
-    if (refusal) {
+    if (refusal && !this.#isCopy(produce)) {
       produce.answer({ error: refusal })
       return
     }
@@ -73,6 +83,18 @@ export class ProduceStage {
       // A refusal rests on what came before it, too (invariant 10), and on what did not come to another that leads by now.
       const fail = (reason: PortalError) => produce.answer({ error: reason })
       group.onCommitted(() => void commitment.confirm().then(() => fail(error), fail), fail)
+    }
+  }
+
+  /** Whether all of it is appended already: a network may bring a request twice. */
+  #isCopy({ header: { producerId, producerEpoch, baseSequence, count } }: PendingProduce): boolean {
+    if (producerId === '') return false
+    try {
+      const { skip } = this.#lead.state.producers.check(producerId, producerEpoch, baseSequence, count)
+      return skip === count
+    } catch (error) {
+      if (isPortalError(error, 'SEQUENCE_REFUSED')) return false
+      throw error
     }
   }
 }

@@ -53,6 +53,21 @@ it('a deposed leader does not say of what it has appended that it is not stored:
   expect(answers).toEqual(['TIMEOUT'])
 })
 
+it('a leader with too few in sync does not refuse a copy of what it has appended: its producer would send that again, under another sequence [14]', async () => {
+  let lacks = false
+  const tooFew = new PortalError('NOT_ENOUGH_REPLICAS', 'Too few are in sync.')
+  const { runtime, produce, depose } = leadUncommitted({ refusal: () => (lacks ? tooFew : undefined) })
+  const answers = produce(0)
+  await runtime.advance(1_000)
+  lacks = true
+  const copies = produce(0)
+  const others = produce(1)
+  await runtime.advance(1_000)
+  expect([answers, copies, others]).toEqual([[], [], ['NOT_ENOUGH_REPLICAS']])
+  depose()
+  expect([answers, copies]).toEqual([['TIMEOUT'], ['TIMEOUT']])
+})
+
 /** What it stores is committed. It is certain that it leads once the test says so. */
 function leadUnsure() {
   let sure = () => {}
@@ -66,14 +81,14 @@ function leadUnsure() {
 }
 
 /** Nothing of what it stores is committed. */
-function leadUncommitted() {
+function leadUncommitted(more: Partial<Commitment> = {}) {
   const waiting: ((error: PortalError) => void)[] = []
   const cut: Commitment['cut'] = (group) => {
     group.onCommitted = (_, failed) => void (failed && waiting.push(failed))
     return group
   }
   return {
-    ...lead({ cut }),
+    ...lead({ cut, ...more }),
     depose: () => {
       for (const failed of waiting) failed(DEPOSED)
     },
