@@ -127,7 +127,7 @@ export class Broker extends EventEmitter<BrokerListeners> implements Connection,
       runtime,
       safeClock,
       (error) => host.emit('error', error),
-      (full, freeBytes) => this.#standing.measured(full, freeBytes),
+      (full, space) => this.#standing.measured(full, space),
     )
     const { cluster, remote, openCoordination, openOwnCoordination } = parts
     const standing = { identity, coordination, storage, runtime, hosting: this.#hosting }

@@ -19,22 +19,22 @@ export class Maintenance {
   readonly #runtime: Runtime
   readonly #safeClock: SafeClock
   readonly #onRefusal: (error: PortalError) => void
-  readonly #onMeasured: (full: boolean, freeBytes: number) => void
+  readonly #onMeasured: (full: boolean, space: StorageSpace) => void
   #refusing = false
   #full = false
-  #space: StorageSpace = { usedBytes: 0, freeBytes: Number.POSITIVE_INFINITY }
+  #space: StorageSpace = { usedBytes: 0, freeBytes: Number.POSITIVE_INFINITY, reusableBytes: 0 }
   #timer: Timer | undefined
   #work: Promise<void> = Promise.resolve()
   #stopped = false
 
-  /** `onRefusal`: from now on no messages are taken. `onMeasured`: at each look, whether there is too little left to lead, and what is left. */
+  /** `onRefusal`: from now on no messages are taken. `onMeasured`: at each look, whether there is too little left to lead, and what there is. */
   constructor(
     storage: Storage,
     hosting: Hosting,
     runtime: Runtime,
     safeClock: SafeClock,
     onRefusal: (error: PortalError) => void,
-    onMeasured: (full: boolean, freeBytes: number) => void,
+    onMeasured: (full: boolean, space: StorageSpace) => void,
   ) {
     this.#storage = storage
     this.#hosting = hosting
@@ -72,7 +72,16 @@ export class Maintenance {
     if (refusal && !this.#refusing) this.#onRefusal(refusal)
     this.#refusing = refusal !== undefined
     this.#full = this.#refusing || (this.#full && this.#space.freeBytes < ROOM)
-    this.#onMeasured(this.#full, this.#space.freeBytes)
+    this.#onMeasured(this.#full, this.#space)
+    if (this.#full) await this.#makeRoom(this.#space)
+  }
+
+  /**
+   * What retention has freed inside the storage is no room for the log before a checkpoint, nor for anybody else on the disk: it counts as room once it is
+   * given back. What is not needed for that stays, for the next messages.
+   */
+  async #makeRoom({ freeBytes, reusableBytes }: StorageSpace): Promise<void> {
+    if (reusableBytes > 0) await this.#storage.makeRoom(Math.min(ROOM - freeBytes, reusableBytes))
   }
 
   #schedule(): void {

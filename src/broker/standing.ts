@@ -7,6 +7,7 @@ import type { MetricFamily } from '../protocol/metrics.js'
 import type { ClusterCommand, CommandResponse, PeerService } from '../protocol/peer-service.js'
 import type { BrokerService } from '../protocol/service.js'
 import type { CallSignal } from '../runtime/call-signal.js'
+import type { StorageSpace } from '../storage/storage.js'
 import type { AppendElsewhere } from './dead-letter-movers.js'
 import type { Estate } from './estate.js'
 
@@ -29,10 +30,10 @@ export interface Standing {
   /** A log that is led here cannot be read: others shall lead it, and repair it. Returns what to tell whoever has asked. */
   damaged(log: string, error: PortalError): PortalError
   /**
-   * Told again and again. `full`: the disk is nearly full, and no messages are taken: others shall lead what they can. `freeBytes`: what is
-   * left.
+   * Told again and again. `full`: the disk is nearly full, and no messages are taken: others shall lead what they can. `space`: what
+   * there is.
    */
-  measured(full: boolean, freeBytes: number): void
+  measured(full: boolean, space: StorageSpace): void
   /** What there is to say of the cluster besides what every broker says of itself. */
   describe(): Partial<ClusterDescription>
   /** `ledOnly`: of the partitions alone that this broker leads. */

@@ -6,7 +6,14 @@ export interface ClusterDescription {
   readonly topics?: number | undefined
   readonly partitions?: number | undefined
   /** Of the broker that answers. */
-  readonly storage?: { readonly usedBytes: number; readonly freeBytes: number } | undefined
+  readonly storage?:
+    | {
+        readonly usedBytes: number
+        readonly freeBytes: number
+        /** Those of `usedBytes` that are free inside the files: filled first, and given back while the disk is short. */
+        readonly reusableBytes?: number | undefined
+      }
+    | undefined
   /** Who decides in the cluster, and since which election. Missing while there is nobody. */
   readonly controller?: { readonly id: string; readonly term: number } | undefined
   /** Of the broker that answers. */

@@ -51,7 +51,10 @@ export function memoryStorage(options: MemoryStorageOptions = {}): Storage {
       return open().readMeta(prefix)
     },
     async space() {
-      return { usedBytes: open().usedBytes(), freeBytes: Number.POSITIVE_INFINITY }
+      return { usedBytes: open().usedBytes(), freeBytes: Number.POSITIVE_INFINITY, reusableBytes: 0 }
+    },
+    async makeRoom() {
+      open()
     },
     onFailure() {},
     async close() {

@@ -45,6 +45,12 @@ export interface Storage {
   /** Sizes, measured now. */
   space(): Promise<StorageSpace>
 
+  /**
+   * The disk is short of room: gives back to it, between commits, about so many of the `reusableBytes`. Resolves before that is done; each call replaces the
+   * one before. It MUST NOT fail for want of room: where too little is left to do it safely, nothing is given back.
+   */
+  makeRoom(bytes: number): Promise<void>
+
   /** Calls `listener` once, when the storage has failed for good. */
   onFailure(listener: (error: PortalError) => void): void
 
@@ -111,4 +117,6 @@ export interface StorageSpace {
   readonly usedBytes: number
   /** What the disk can still take, in bytes; Infinity where there is no disk. */
   readonly freeBytes: number
+  /** Those of `usedBytes` that are free inside and filled before anything grows; told with a delay of some MiB of commits. */
+  readonly reusableBytes: number
 }

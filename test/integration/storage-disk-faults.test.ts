@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.js'
+import type { Write } from '../../src/storage/storage.js'
 import { DiskModel, type Mercy } from './storage/disk-model.js'
 import { bundleChild, needProgram, StorageChild, temporaryDirectory } from './storage/process.js'
 import { readTrace, STRACE } from './storage/strace.js'
-import { append, checkLog, type Line, LOG } from './storage/workload.js'
+import { append, checkLog, type Line, LOG, logEntry } from './storage/workload.js'
 
 let child = ''
 beforeAll(async () => {
@@ -174,6 +175,37 @@ describe('a full disk', () => {
     const length = await checkLog(again, acknowledged)
     await again.commit(append(length), { durable: true })
     await again.close()
+  })
+
+  test('gets back what is free inside the file, in slices for which 10 MiB are enough; with 6 it is not tried', async () => {
+    const directory = await smallDisk(64)
+    const storage = await openSqliteStorage({ directory })
+    const failures: string[] = []
+    storage.onFailure(({ code }) => failures.push(code))
+    const other = (index: number): Write => ({ type: 'append', log: 'other/0', entries: [logEntry(index)] })
+    // What goes lies before and among what stays, which has to be moved.
+    for (let index = 0; index < 300; index++) await storage.commit([other(index)], { durable: false })
+    for (let index = 0; index < 1_800; index++) {
+      const more = index % 10 === 0 ? [other(300 + index)] : []
+      await storage.commit([...append(index), ...more], { durable: false })
+    }
+    await storage.commit([{ type: 'delete-log', log: 'other/0' }], { durable: true })
+    await expect.poll(async () => (await storage.space()).reusableBytes).toBeGreaterThan(4 << 20)
+    const { usedBytes, freeBytes, reusableBytes } = await storage.space()
+    const { size } = await stat(join(directory, 'portal-mq.db-wal'))
+    await writeFile(join(directory, 'ballast'), Buffer.alloc(freeBytes + size - (6 << 20)))
+    await storage.makeRoom(reusableBytes)
+    for (let index = 1_800; index < 1_810; index++) await storage.commit(append(index), { durable: true })
+    expect((await storage.space()).usedBytes).toBeGreaterThanOrEqual(usedBytes)
+    await truncate(join(directory, 'ballast'), freeBytes + size - (10 << 20))
+    await storage.makeRoom(reusableBytes)
+    await expect
+      .poll(async () => (await storage.space()).freeBytes)
+      .toBeGreaterThan((10 << 20) + reusableBytes - size - (1 << 20))
+    expect((await storage.space()).reusableBytes).toBeLessThan(1 << 20)
+    expect(failures).toEqual([])
+    await checkLog(storage, 1_809)
+    await storage.close()
   })
 
   test('is said when there is no room to open', async () => {

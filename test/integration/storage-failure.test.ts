@@ -1,8 +1,18 @@
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { Admin, Consumer, createBroker, Producer, Reader } from '../../src/index.js'
+import {
+  Admin,
+  type Broker,
+  Consumer,
+  createBroker,
+  isPortalError,
+  Producer,
+  Reader,
+} from '../../src/index.js'
+import { CONNECTION } from '../../src/protocol/connection.js'
 import { bundleProgram } from '../support/bundle.js'
 import { needProgram } from './storage/process.js'
 import { openBroker, temporaryDirectory } from './support/broker.js'
@@ -109,5 +119,34 @@ test('a disk with less than the reserve refuses messages with STORAGE_FULL; sett
   const { offset } = await patient
   expect(offset).toBe(read)
   expect((await new Consumer(broker, 't', { group: 'all', from: new Date(0) }).receive()).value).toBe(0)
+  await broker.close()
+})
+
+/** 'ready', or the code of why no messages are taken. */
+async function readiness(broker: Broker): Promise<string> {
+  try {
+    await broker[CONNECTION].service.checkReady()
+    return 'ready'
+  } catch (error) {
+    return isPortalError(error) ? error.code : String(error)
+  }
+}
+
+test('a disk that others have filled: what a deleted topic leaves inside the file is given back until messages are taken again', {
+  timeout: 60_000,
+}, async () => {
+  const directory = await smallDisk(128)
+  const broker = await openBroker({ directory })
+  const producer = new Producer(broker)
+  const block = randomBytes(900_000)
+  for (let at = 0; at < 8; at++) await producer.send('deleted', block)
+  for (let at = 0; at < 30; at++) await producer.send('kept', block)
+  const { storage } = await new Admin(broker).describeCluster()
+  await writeFile(join(directory, 'ballast'), Buffer.alloc(storage!.freeBytes - (61 << 20)))
+  await expect.poll(() => readiness(broker), { timeout: 20_000, interval: 50 }).toBe('STORAGE_FULL')
+  // Less than the part of the file that is kept free otherwise.
+  await new Admin(broker).deleteTopic('deleted')
+  await expect.poll(() => readiness(broker), { timeout: 20_000, interval: 50 }).toBe('ready')
+  expect(await producer.send('kept', 'again')).toMatchObject({ offset: 30 })
   await broker.close()
 })

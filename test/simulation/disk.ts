@@ -2,7 +2,7 @@ import type { StoredEntry } from '../../src/core/entry.js'
 import { PortalError } from '../../src/core/errors.js'
 import { checkWrites, storageClosed } from '../../src/storage/check-writes.js'
 import { MemoryDatabase } from '../../src/storage/memory-database.js'
-import type { Storage, Write } from '../../src/storage/storage.js'
+import type { Storage, StorageSpace, Write } from '../../src/storage/storage.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
 import { Violation } from './violation.js'
@@ -226,9 +226,18 @@ class Handle implements Storage {
     return this.#disk.view.readMeta(prefix)
   }
 
-  async space(): Promise<{ usedBytes: number; freeBytes: number }> {
+  async space(): Promise<StorageSpace> {
     await this.#turn()
-    return { usedBytes: this.#disk.view.usedBytes(), freeBytes: this.#disk.faults.freeBytes }
+    return {
+      usedBytes: this.#disk.view.usedBytes(),
+      freeBytes: this.#disk.faults.freeBytes,
+      reusableBytes: 0,
+    }
+  }
+
+  /** It keeps nothing for itself. */
+  async makeRoom(): Promise<void> {
+    await this.#turn()
   }
 
   onFailure(listener: (error: PortalError) => void): void {

@@ -11,6 +11,11 @@ import { FetchPair, LAG, type PairedPartition } from './fetch-support/fetch-pair
 
 const MIB = 1 << 20
 
+/** A disk with so much left. */
+function free(freeBytes: number, reusableBytes = 0) {
+  return { freeBytes, reusableBytes }
+}
+
 /** Two partitions in sync, of which the leader alone decides what is committed when the follower is away. */
 async function openPair() {
   const pair = await new FetchPair(2, { minInSync: 1 }).open()
@@ -25,7 +30,7 @@ async function openPair() {
 
 it('a follower takes messages until 16 MiB are left, and goes on by itself once there are 32', async () => {
   const { pair, full, idle, sendAll } = await openPair()
-  pair.room.measured(20 * MIB)
+  pair.room.measured(free(20 * MIB))
   const before = full.follower.next
   await sendAll(6)
   await pair.runtime.runUntil(() => pair.room.isStalled, LAG)
@@ -42,12 +47,12 @@ it('a follower takes messages until 16 MiB are left, and goes on by itself once 
   await pair.runtime.advance(2 * LAG)
   expect(full.leading.neededFrom).toBe(full.leading.end)
   for (const left of [16, 31]) {
-    pair.room.measured(left * MIB)
+    pair.room.measured(free(left * MIB))
     await pair.runtime.advance(2_000)
     expect(full.follower.next - before).toBe(3)
   }
   expect(pair.stalled).toHaveLength(1)
-  pair.room.measured(32 * MIB)
+  pair.room.measured(free(32 * MIB))
   await pair.untilSame(LAG)
   await pair.runtime.runUntil(() => full.isInSync, LAG)
   expect(pair.room.isStalled).toBe(false)
@@ -56,7 +61,7 @@ it('a follower takes messages until 16 MiB are left, and goes on by itself once 
 
 it('without room a follower takes what adds no messages, and stays in sync with that', async () => {
   const { pair, full, idle } = await openPair()
-  pair.room.measured(MIB)
+  pair.room.measured(free(MIB))
   for (let round = 0; round < 30; round++) {
     await idle.append()
     await full.append()
@@ -78,7 +83,7 @@ it('a follower that another epoch finds without room falls behind there, and los
   const { pair, full, sendAll } = await openPair()
   await sendAll(2)
   await pair.untilSame(LAG)
-  pair.room.measured(MIB)
+  pair.room.measured(free(MIB))
   await sendAll(1)
   await pair.runtime.runUntil(() => pair.room.isStalled, LAG)
   const { next } = full.follower
@@ -87,7 +92,7 @@ it('a follower that another epoch finds without room falls behind there, and los
   pair.follow(full)
   await pair.runtime.advance(LAG)
   expect(full.follower.next).toBe(next)
-  pair.room.measured(64 * MIB)
+  pair.room.measured(free(64 * MIB))
   await pair.untilSame(LAG)
 })
 
@@ -126,24 +131,33 @@ async function openInstall() {
 
 it('a log stays where there is no room for what would replace it', async () => {
   const { storage, room, install, stored, reads } = await openInstall()
-  room.measured(MIB)
+  room.measured(free(MIB))
   await expect(install()).rejects.toMatchObject({ code: 'STORAGE_FULL' })
   expect([room.isStalled, await stored(), reads()]).toEqual([true, 1, 0])
   expect(await distrustedLogs(storage)).toEqual(new Map())
-  room.measured(64 * MIB)
+  room.measured(free(64 * MIB))
   await install()
   expect([await stored(), reads()]).toEqual([0, 1])
 })
 
 it('a copy is begun where it fits, beside what it replaces, and waits once others have taken the room', async () => {
   const { runtime, room, install, reads } = await openInstall()
-  room.measured(30 * MIB)
+  room.measured(free(30 * MIB))
   const fits = [room.fits(14 * MIB, 0), room.fits(15 * MIB, 0), room.fits(15 * MIB, MIB)]
   expect(fits).toEqual([true, false, true])
   const installing = install(() => room.takes(20 * MIB))
   await runtime.advance(10_000)
   expect(reads()).toBe(0)
-  room.measured(32 * MIB)
+  room.measured(free(32 * MIB))
   await runtime.runUntil(installing)
   expect(reads()).toBe(1)
+})
+
+it('what is free inside the storage is room for copies, but none for the log before a checkpoint', async () => {
+  const room = new CopyRoom(() => {})
+  room.measured(free(20 * MIB, 100 * MIB))
+  expect([room.fits(104 * MIB, 0), room.fits(105 * MIB, 0)]).toEqual([true, false])
+  expect([room.takes(90 * MIB), room.takes(13 * MIB), room.takes(2 * MIB)]).toEqual([true, true, false])
+  room.measured(free(15 * MIB, 1_000 * MIB))
+  expect(room.takes(0)).toBe(false)
 })

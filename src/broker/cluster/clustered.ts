@@ -11,6 +11,7 @@ import type {
 } from '../../protocol/peer-service.js'
 import type { BrokerService } from '../../protocol/service.js'
 import type { CallSignal } from '../../runtime/call-signal.js'
+import type { StorageSpace } from '../../storage/storage.js'
 import type { Transport } from '../../transport/transport.js'
 import type { PartitionHost } from '../host.js'
 import type { Hosting } from '../hosting.js'
@@ -184,9 +185,9 @@ export class Clustered implements Standing {
     return this.#assignments.replicas?.damaged(log, error) ?? error
   }
 
-  measured(full: boolean, freeBytes: number): void {
+  measured(full: boolean, space: StorageSpace): void {
     const room = this.#assignments.replicas?.room
-    room?.measured(freeBytes)
+    room?.measured(space)
     this.#sessions.setDisk({ full, stalled: room?.isStalled ?? false })
   }
 

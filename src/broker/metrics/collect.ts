@@ -16,7 +16,7 @@ export async function collectMetrics(
   commits: CommitStatistics,
   storage: Storage,
 ): Promise<readonly MetricFamily[]> {
-  const { usedBytes, freeBytes } = await storage.space()
+  const { usedBytes, freeBytes, reusableBytes } = await storage.space()
   const topics = hosting.topics
   return [
     ...topicFamilies(topics.map(readTopic)),
@@ -36,6 +36,11 @@ export async function collectMetrics(
       topics.reduce((sum, topic) => sum + topic.partitions.length, 0),
     ),
     gauge('portal_mq_disk_used_bytes', 'Disk space that the broker takes.', usedBytes),
+    gauge(
+      'portal_mq_disk_reusable_bytes',
+      'Part of it that is free inside: filled first, and given back while the disk is short.',
+      reusableBytes,
+    ),
     ...(Number.isFinite(freeBytes)
       ? [gauge('portal_mq_disk_free_bytes', 'Disk space that is left.', freeBytes)]
       : []),

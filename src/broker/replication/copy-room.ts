@@ -1,5 +1,6 @@
 import type { StoredEntry } from '../../core/entry.js'
 import { PortalError } from '../../core/errors.js'
+import type { StorageSpace } from '../../storage/storage.js'
 
 const MIB = 1 << 20
 /** Followers leave so much of the disk (bytes): for settlements, trims and snapshots, and for what the log before a checkpoint may take. */
@@ -16,6 +17,8 @@ export const ROOM_LOOK = 1_000
 export class CopyRoom {
   readonly #onStalled: (error: PortalError) => void
   #left = Number.POSITIVE_INFINITY
+  /** What the storage fills before it takes more of the disk. */
+  #reusable = 0
   #isShort = false
   #isStalled = false
 
@@ -34,9 +37,10 @@ export class CopyRoom {
     return this.#isStalled
   }
 
-  /** So much is free on the disk now (bytes). */
-  measured(freeBytes: number): void {
+  /** So much is free on the disk now, and inside the storage (bytes). */
+  measured({ freeBytes, reusableBytes }: Pick<StorageSpace, 'freeBytes' | 'reusableBytes'>): void {
     this.#left = freeBytes
+    this.#reusable = reusableBytes
     if (freeBytes < LEAST) this.#isShort = true
     if (freeBytes < ENOUGH) return
     this.#isShort = false
@@ -45,9 +49,13 @@ export class CopyRoom {
 
   /** Whether so many bytes of messages are taken. */
   takes(bytes: number): boolean {
-    if (this.#left - bytes < LEAST) this.#isShort = true
+    const growth = Math.max(0, bytes - this.#reusable)
+    if (this.#left - growth < LEAST) this.#isShort = true
     if (this.#isShort) this.#stall()
-    else this.#left -= bytes
+    else {
+      this.#left -= growth
+      this.#reusable -= bytes - growth
+    }
     return !this.#isShort
   }
 
@@ -59,7 +67,7 @@ export class CopyRoom {
 
   /** Whether there is room for a log with so many bytes of messages, where another with so many goes for it. */
   fits(bytes: number, instead: number): boolean {
-    const fits = !this.#isShort && this.#left + instead - bytes >= LEAST
+    const fits = !this.#isShort && this.#left + this.#reusable + instead - bytes >= LEAST
     if (!fits) this.#stall()
     return fits
   }

@@ -120,7 +120,7 @@ export class ReplicaSet {
   static async open(host: ReplicaSetHost): Promise<ReplicaSet> {
     const { storage } = host
     const replicas = new ReplicaSet(host, await storage.logs(), await distrustedLogs(storage))
-    replicas.room.measured((await storage.space()).freeBytes)
+    replicas.room.measured(await storage.space())
     return replicas
   }
 

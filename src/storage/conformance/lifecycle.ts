@@ -15,9 +15,22 @@ const durable = { durable: true }
 export const lifecycleCases: readonly StorageConformanceCase[] = [
   storageCase('space is measured', async (storage) => {
     await storage.commit([append('a', entry(0, 'messages', sealed(1, 500_000)))], durable)
-    const { usedBytes, freeBytes } = await storage.space()
+    const { usedBytes, freeBytes, reusableBytes } = await storage.space()
     if (!(usedBytes >= 500_000)) throw new Error(`500,000 bytes take ${usedBytes}.`)
     if (!(freeBytes > 0)) throw new Error(`${freeBytes} bytes are free.`)
+    if (!(reusableBytes >= 0 && reusableBytes < usedBytes))
+      throw new Error(`${reusableBytes} of ${usedBytes} bytes are free inside.`)
+  }),
+
+  storageCase('room is made without what is stored', async (storage) => {
+    await storage.commit(
+      [append('a', entry(0)), append('b', entry(0, 'messages', sealed(1, 500_000)))],
+      durable,
+    )
+    await storage.commit([{ type: 'delete-log', log: 'b' }], durable)
+    for (const bytes of [1_000_000, 0, Number.MAX_SAFE_INTEGER]) await storage.makeRoom(bytes)
+    await storage.commit([append('a', entry(1))], durable)
+    equal((await storage.read('a', ALL)).length, 2, 'what is stored')
   }),
 
   storageCase('bytes that were given stay usable by their owner', async (storage) => {
@@ -54,6 +67,7 @@ export const lifecycleCases: readonly StorageConformanceCase[] = [
       await rejection(storage.readMeta(''), 'CLOSED', 'readMeta')
       await rejection(storage.logs(), 'CLOSED', 'logs')
       await rejection(storage.space(), 'CLOSED', 'space')
+      await rejection(storage.makeRoom(1), 'CLOSED', 'makeRoom')
     },
   },
 ]

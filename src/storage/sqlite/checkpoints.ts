@@ -15,6 +15,9 @@ const AFTER_COMMITTED_BYTES = 1024 * 1024
 const AFTER_LOG_BYTES = 4 * 1024 * 1024
 const LOG_LIMIT_BYTES = 16 * 1024 * 1024
 
+/** If one is due, at once, or so that the log begins anew even under readers. */
+export type CheckpointTime = 'due' | 'now' | 'restart'
+
 interface CheckpointResult {
   readonly busy: number
   /** Pages in the log. */
@@ -37,8 +40,8 @@ export class Checkpoints {
     this.#committedBytes += bytes
   }
 
-  /** If one is due, or at once. Throws what SQLite throws: the storage has failed then. */
-  run(when: 'due' | 'now' = 'due'): void {
+  /** Returns whether there was one. Throws what SQLite throws: the storage has failed then. */
+  run(when: CheckpointTime = 'due'): boolean {
     const { log, checkpointed } = this.#checkpoint('NOOP')
     const waiting = (log - checkpointed) * this.#pageSize
     const overLimit = log * this.#pageSize > LOG_LIMIT_BYTES
@@ -48,9 +51,10 @@ export class Checkpoints {
       when === 'due' &&
       !overLimit
     )
-      return
+      return false
     this.#committedBytes = 0
-    this.#checkpoint(overLimit ? 'RESTART' : 'PASSIVE')
+    this.#checkpoint(overLimit || when === 'restart' ? 'RESTART' : 'PASSIVE')
+    return true
   }
 
   /** Moves everything into the database and empties the log. */

@@ -6,10 +6,10 @@ import type { Synchronous } from './connection.js'
  * What the threads say to each other.
  *
  * Main → writer: an ArrayBuffer is a packed commit (commit-packing.ts); `'close'` ends it properly; `'abandon'`, when the
- * storage has failed elsewhere, ends it without the mark of a clean shutdown.
+ * storage has failed elsewhere, ends it without the mark of a clean shutdown; a `MakeRoom` is what `Storage.makeRoom` asks for.
  * Writer → main: `Ready`; then, in the order of the commits, a number n: the next n commits are applied and as safe as
  * they were to be; or a `Refused`: the next one does not fit, and changed nothing; or a `Failed`: it and all after it
- * are rejected, for good; at the end `'closed'`.
+ * are rejected, for good; a `Reusable` whenever that may have changed much; at the end `'closed'`.
  * Main → reader: `'open'` once the database exists; `ReadRequest`s; `'close'`. Reader → main: `ReadReply`s; `'closed'`.
  */
 export interface WorkerSettings {
@@ -36,9 +36,20 @@ export interface Failed {
   readonly error: PackedError
 }
 
-export type WriterRequest = ArrayBuffer | 'close' | 'abandon'
+export interface MakeRoom {
+  readonly type: 'make-room'
+  readonly bytes: number
+}
 
-export type WriterReply = number | 'closed' | Ready | Refused | Failed
+/** What is free inside the file. */
+export interface Reusable {
+  readonly type: 'reusable'
+  readonly bytes: number
+}
+
+export type WriterRequest = ArrayBuffer | MakeRoom | 'close' | 'abandon'
+
+export type WriterReply = number | 'closed' | Ready | Refused | Failed | Reusable
 
 export type ReadRequest =
   | { readonly id: number; readonly type: 'logs' }

@@ -1,4 +1,5 @@
 import type { Database } from './binding.js'
+import type { CheckpointTime } from './checkpoints.js'
 import type { Deletions } from './deletions.js'
 
 /** One slice takes about this long, in milliseconds, and its checkpoint as much again: what a commit may wait for. */
@@ -19,6 +20,9 @@ const VACUUM_BYTES = 256 * 1024
  */
 const SLICE_BYTES = 4 * 2 ** 20
 
+/** While the disk is short: a slice may write three times as much to the log, for what it moves and what points there. */
+const SHORT_SLICE_BYTES = 2 ** 20
+
 /** Removes what was deleted and gives the file's free pages back to the file system, in slices between commits. */
 export class SpaceReclaimer {
   readonly #db: Database
@@ -26,6 +30,8 @@ export class SpaceReclaimer {
   readonly #pageSize: number
   /** Whether, when it was last looked at, more pages were free than are kept. */
   #vacuumDue = false
+  /** What is to be given back of what is kept, too (bytes): the disk is short of room. */
+  #asked = 0
 
   constructor(db: Database, deletions: Deletions) {
     this.#db = db
@@ -38,27 +44,46 @@ export class SpaceReclaimer {
     return this.#deletions.pending || this.#vacuumDue
   }
 
-  /** To be called in a transaction. Whether the file becomes shorter with the next checkpoint. */
-  slice(): { readonly gaveBack: boolean } {
+  get freeBytes(): number {
+    return this.#count('freelist_count') * this.#pageSize
+  }
+
+  makeRoom(bytes: number): void {
+    this.#asked = bytes
+    this.#vacuumDue = true
+  }
+
+  /**
+   * To be called in a transaction. The file becomes shorter with the checkpoint that has to follow. While the disk is short the log begins anew with each: it
+   * needs room, too.
+   */
+  slice(): CheckpointTime {
     const end = performance.now() + SLICE_TIME
+    const isShort = this.#asked > 0
+    const most = isShort ? SHORT_SLICE_BYTES : SLICE_BYTES
     let bytes = 0
     do {
       if (this.#deletions.pending) this.#deletions.slice()
       else bytes += this.#vacuum()
-    } while (this.due && bytes < SLICE_BYTES && performance.now() < end)
-    return { gaveBack: bytes > 0 }
+    } while (this.due && bytes < most && performance.now() < end)
+    if (bytes === 0) return 'due'
+    return isShort ? 'restart' : 'now'
   }
 
   #vacuum(): number {
     const free = this.#count('freelist_count')
     const kept = Math.max(KEPT_FREE_BYTES / this.#pageSize, this.#count('page_count') * KEPT_FREE_PART)
-    this.#vacuumDue = free > kept
-    if (!this.#vacuumDue) return 0
+    this.#vacuumDue = free > kept || (free > 0 && this.#asked > 0)
+    if (!this.#vacuumDue) {
+      this.#asked = 0
+      return 0
+    }
     this.#db.pragma(`incremental_vacuum(${VACUUM_BYTES / this.#pageSize})`)
-    const gaveBack = free - this.#count('freelist_count')
+    const gaveBack = (free - this.#count('freelist_count')) * this.#pageSize
     // A database that keeps no track of what points where gives nothing back; asking again would never end.
     this.#vacuumDue = gaveBack > 0
-    return gaveBack * this.#pageSize
+    this.#asked = gaveBack > 0 ? Math.max(0, this.#asked - gaveBack) : 0
+    return gaveBack
   }
 
   #count(name: 'freelist_count' | 'page_count' | 'page_size'): number {

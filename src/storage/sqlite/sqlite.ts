@@ -6,7 +6,7 @@ import { CommitPacker } from './commit-packing.js'
 import type { Synchronous } from './connection.js'
 import { unpackEntries } from './entry-packing.js'
 import { ReaderClient } from './reader-client.js'
-import { measureSpace } from './space.js'
+import { measureDisk } from './space.js'
 import { WriterClient } from './writer-client.js'
 
 export interface SqliteStorageOptions {
@@ -57,6 +57,9 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     throw error
   }
 }
+
+/** What has to be left on the disk, with the write-ahead log, which begins anew before each slice: twice what a slice writes (space-reclaimer.ts), in bytes. */
+const ROOM_TO_MAKE_ROOM = 8 * 2 ** 20
 
 class TwoThreadStorage implements SqliteStorage {
   readonly wasClean: boolean
@@ -112,7 +115,15 @@ class TwoThreadStorage implements SqliteStorage {
 
   async space(): Promise<StorageSpace> {
     this.#checkOpen()
-    return measureSpace(this.#directory)
+    const { usedBytes, freeBytes } = await measureDisk(this.#directory)
+    return { usedBytes, freeBytes, reusableBytes: this.#writer.reusableBytes }
+  }
+
+  async makeRoom(bytes: number): Promise<void> {
+    this.#checkOpen()
+    const { freeBytes, logBytes } = await measureDisk(this.#directory)
+    // What gives pages back is a transaction itself: one that finds no room would end the storage.
+    if (freeBytes + logBytes >= ROOM_TO_MAKE_ROOM) this.#writer.makeRoom(bytes)
   }
 
   onFailure(listener: (error: PortalError) => void): void {

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { PortalError } from '../../core/errors.js'
-import { unpackError, type WorkerSettings, type WriterReply } from './protocol.js'
+import { type MakeRoom, unpackError, type WorkerSettings, type WriterReply } from './protocol.js'
 import { startWorker } from './worker-location.js'
 
 interface PendingCommit {
@@ -20,6 +20,7 @@ export class WriterClient {
   #waiting: Array<{ readonly commits: number; readonly resolve: () => void }> = []
   #called = 0
   #settled = 0
+  #reusableBytes = 0
   #failure: PortalError | undefined
   readonly #listeners: Array<(error: PortalError) => void> = []
   #onReady: { resolve: (wasClean: boolean) => void; reject: (error: PortalError) => void } | undefined
@@ -40,6 +41,16 @@ export class WriterClient {
     this.ready = new Promise((resolve, reject) => {
       this.#onReady = { resolve, reject }
     })
+  }
+
+  /** What is free inside the file, as the thread told last. */
+  get reusableBytes(): number {
+    return this.#reusableBytes
+  }
+
+  makeRoom(bytes: number): void {
+    const request: MakeRoom = { type: 'make-room', bytes }
+    this.#worker.postMessage(request)
   }
 
   checkHealthy(): void {
@@ -92,6 +103,7 @@ export class WriterClient {
   #onReply(reply: WriterReply): void {
     if (typeof reply === 'number') this.#settle(reply, ({ resolve }) => resolve())
     else if (reply === 'closed') return
+    else if (reply.type === 'reusable') this.#reusableBytes = reply.bytes
     else if (reply.type === 'failed') this.fail(unpackError(reply.error))
     else if (reply.type === 'refused') {
       const error = unpackError(reply.error)

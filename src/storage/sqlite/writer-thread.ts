@@ -1,6 +1,12 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { Database } from './binding.js'
-import { type PackedError, packError, type WriterReply, type WriterRequest } from './protocol.js'
+import {
+  type MakeRoom,
+  type PackedError,
+  packError,
+  type WriterReply,
+  type WriterRequest,
+} from './protocol.js'
 import type { Outcome, Writer } from './writer.js'
 
 /** What joins one transaction: more would make those at its beginning wait for those at its end. */
@@ -14,6 +20,7 @@ export function serveWriter(port: MessagePort, writer: Writer, keeper: Database,
   let failed: PackedError | undefined
   let maintenanceQueued = false
   let lastMaintenance = 0
+  let toldReusable = 0
 
   port.on('message', (first: WriterRequest) => {
     const group: ArrayBuffer[] = []
@@ -21,7 +28,7 @@ export function serveWriter(port: MessagePort, writer: Writer, keeper: Database,
     for (let message: WriterRequest | undefined = first; message !== undefined; ) {
       if (!(message instanceof ArrayBuffer)) {
         if (group.length > 0) writeGroup(group)
-        return close(message)
+        return typeof message === 'string' ? close(message) : makeRoom(message)
       }
       group.push(message)
       bytes += message.byteLength
@@ -29,6 +36,7 @@ export function serveWriter(port: MessagePort, writer: Writer, keeper: Database,
     }
     writeGroup(group)
   })
+  attempt(tellReusable)
   scheduleMaintenance()
 
   function writeGroup(group: readonly ArrayBuffer[]): void {
@@ -36,7 +44,7 @@ export function serveWriter(port: MessagePort, writer: Writer, keeper: Database,
       attempt(() => {
         const outcomes = writer.write(group)
         for (const reply of summarize(outcomes)) post(reply)
-        writer.checkpoint()
+        if (writer.checkpoint()) tellReusable()
         if (performance.now() - lastMaintenance > MAINTENANCE_EVERY) maintain()
       })
     }
@@ -56,7 +64,19 @@ export function serveWriter(port: MessagePort, writer: Writer, keeper: Database,
   function maintain(): void {
     if (!writer.hasMaintenance) return
     writer.maintain()
+    tellReusable()
     lastMaintenance = performance.now()
+  }
+
+  function makeRoom({ bytes }: MakeRoom): void {
+    attempt(() => writer.makeRoom(bytes))
+    scheduleMaintenance()
+  }
+
+  function tellReusable(): void {
+    const bytes = writer.reusableBytes
+    if (bytes !== toldReusable) post({ type: 'reusable', bytes })
+    toldReusable = bytes
   }
 
   /** The first error is the last thing that is tried: what the disk then holds is for the next start to find out. */

@@ -66,9 +66,20 @@ export class Writer {
     }
   }
 
-  /** What is due after the replies have gone out. */
-  checkpoint(): void {
-    this.#checkpoints.run()
+  /** What is due after the replies have gone out. Returns whether it was. */
+  checkpoint(): boolean {
+    return this.#checkpoints.run()
+  }
+
+  /** What is free inside the file (bytes). */
+  get reusableBytes(): number {
+    return this.#reclaimer.freeBytes
+  }
+
+  /** The disk is short of room: so many bytes of the file are to be given back. */
+  makeRoom(bytes: number): void {
+    this.#checkpoints.run('restart')
+    this.#reclaimer.makeRoom(bytes)
   }
 
   /** Whether rows wait to be removed, or space to be given back. */
@@ -78,8 +89,7 @@ export class Writer {
 
   /** Some milliseconds of removing and giving back. */
   maintain(): void {
-    const { gaveBack } = this.#transaction(false, () => this.#reclaimer.slice())
-    this.#checkpoints.run(gaveBack ? 'now' : 'due')
+    this.#checkpoints.run(this.#transaction(false, () => this.#reclaimer.slice()))
   }
 
   /** Leaves everything in the database file, and the mark last: an error before it must not look like a clean end. */

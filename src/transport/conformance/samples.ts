@@ -319,7 +319,7 @@ export const samples: readonly Sample[] = [
       ],
       topics: 1,
       partitions: 2,
-      storage: { usedBytes: 0, freeBytes: Number.POSITIVE_INFINITY },
+      storage: { usedBytes: 0, freeBytes: Number.POSITIVE_INFINITY, reusableBytes: 0 },
     },
   },
   {

@@ -200,9 +200,10 @@ function keptOpen(storage: Storage, free: () => number | undefined): Storage {
     pageIds: (log) => storage.pageIds(log),
     readMeta: (prefix) => storage.readMeta(prefix),
     space: async () => {
-      const { usedBytes, freeBytes } = await storage.space()
-      return { usedBytes, freeBytes: free() ?? freeBytes }
+      const space = await storage.space()
+      return { ...space, freeBytes: free() ?? space.freeBytes }
     },
+    makeRoom: (bytes) => storage.makeRoom(bytes),
     onFailure: (listener) => storage.onFailure(listener),
     close: async () => {},
   }

@@ -196,13 +196,21 @@ export const CLUSTER = record(
     },
     topics: COUNT,
     partitions: COUNT,
-    storage: record({
-      usedBytes: COUNT,
-      freeBytes: {
-        anyOf: [COUNT, { type: 'null' }],
-        description: 'null: nothing limits it, as in memory.',
+    storage: record(
+      {
+        usedBytes: COUNT,
+        freeBytes: {
+          anyOf: [COUNT, { type: 'null' }],
+          description: 'null: nothing limits it, as in memory.',
+        },
+        reusableBytes: {
+          ...COUNT,
+          description:
+            'Part of usedBytes: free inside, filled first, and given back while the disk is short.',
+        },
       },
-    }),
+      ['reusableBytes'],
+    ),
     controller: {
       ...record({ id: TEXT, term: COUNT }),
       description: 'The broker that decides. Missing: none does now, or the broker is alone.',
