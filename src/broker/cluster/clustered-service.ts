@@ -10,6 +10,7 @@ import { onceLed } from './once-led.js'
 import { onceOpen } from './once-open.js'
 import { type NamedTopic, onceTold } from './once-told.js'
 import type { SessionKeeper } from './session-keeper.js'
+import { sharedReads } from './shared-reads.js'
 
 export interface ClusteredServiceParts {
   readonly runtime: Runtime
@@ -44,15 +45,16 @@ export function clusteredService(own: BrokerService, parts: ClusteredServicePart
 
 /** What callers get of it: nothing is denied to them only because this broker has not been told of it yet. */
 export function toldService(service: BrokerService, parts: ClusteredServiceParts): BrokerService {
-  const told = onceTold(service, (topic) => isThere(topic, parts))
-  return onceOpen(told, () => parts.isOpen())
-}
-
-/** Whether there is such a topic, whatever this broker has been told. */
-async function isThere(topic: NamedTopic, { catalog, sessions }: ClusteredServiceParts): Promise<boolean> {
-  const { metadata } = sessions.live
-  if ('topicId' in topic)
-    return !catalog.isBuried(topic.topicId) && (await metadata.readPartition(topic.topicId, 0)) !== undefined
-  const found = await metadata.readTopic(topic.name)
-  return found !== undefined && !catalog.isBuried(found.id)
+  const { catalog, sessions } = parts
+  // Callers may ask again and again for what is not there, many at once.
+  const readTopic = sharedReads(async (name) => sessions.live.metadata.readTopic(name))
+  const readFirst = sharedReads(async (topicId) => sessions.live.metadata.readPartition(topicId, 0))
+  /** Whether there is such a topic, whatever this broker has been told. */
+  const isThere = async (topic: NamedTopic): Promise<boolean> => {
+    if ('topicId' in topic)
+      return !catalog.isBuried(topic.topicId) && (await readFirst(topic.topicId)) !== undefined
+    const found = await readTopic(topic.name)
+    return found !== undefined && !catalog.isBuried(found.id)
+  }
+  return onceOpen(onceTold(service, isThere), () => parts.isOpen())
 }

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { Broker } from '../../../src/broker/broker.js'
 import { Admin } from '../../../src/client/admin.js'
 import { Producer } from '../../../src/client/producer/producer.js'
+import { paths } from '../../../src/coordination/documents.js'
 import { RecordBatchBuilder } from '../../../src/core/record-batch-builder.js'
 import { createBroker } from '../../../src/create-broker.js'
 import { SERVICE } from '../../../src/protocol/connection.js'
@@ -185,6 +186,27 @@ test('a leader that has not been told yet of a partition that was added sends ca
   const waiting = service.read(read)
   await admin('a').addPartitions('orders', 2)
   expect(await waiting).toMatchObject({ endOffset: 0 })
+})
+
+test('a thousand who ask at once for a topic that is not there cost two reads of the coordination service at most', async () => {
+  const { cluster, broker } = await start(['a'])
+  const store = cluster.stores.get('a')!
+  const readNode = store.read.bind(store)
+  let reads = 0
+  store.read = (path) => {
+    if (path === paths.topic('missing')) reads++
+    return readNode(path)
+  }
+  const service = broker('a')[SERVICE]
+  const asked = Array.from({ length: 1_000 }, (_, at) =>
+    (at % 2 === 0
+      ? service.describeTopic({ name: 'missing' })
+      : service.joinGroup({ topic: 'missing', group: 'g', settings: {}, create: true })
+    ).catch(({ code }) => code),
+  )
+  expect(new Set(await Promise.all(asked))).toEqual(new Set(['TOPIC_NOT_FOUND']))
+  expect(reads).toBeLessThanOrEqual(2)
+  expect(reads).toBeGreaterThan(0)
 })
 
 test('a broker that is alone says so', async () => {
