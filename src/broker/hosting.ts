@@ -9,6 +9,7 @@ import { type AppendElsewhere, DeadLetterMovers } from './dead-letter-movers.js'
 import { dedupeChange, groupEnd, groupStart, writeFirstEntries } from './first-entries.js'
 import type { PartitionHost } from './host.js'
 import type { BrokerIdentity } from './identity.js'
+import { partitionMissing } from './missing.js'
 import { Partition } from './partition.js'
 import { recover } from './recovery.js'
 import { Topic } from './topic.js'
@@ -80,10 +81,7 @@ export class Hosting {
         `Partition ${partition} of topic ${topic.name} is not led by broker ${this.#host.brokerId} now: look the topic up again.`,
       )
     }
-    throw new PortalError(
-      'INVALID_ARGUMENT',
-      `Topic ${topic.name} has partitions 0 to ${count - 1}, not ${partition}.`,
-    )
+    throw partitionMissing(topic.name, count, partition)
   }
 
   /** Calls back once, when a topic has come, changed or gone. Returns what forgets it. */

@@ -14,6 +14,17 @@ export function topicExists(name: string): PortalError<'TOPIC_EXISTS'> {
   )
 }
 
+export function partitionMissing(
+  topic: string,
+  count: number,
+  partition: number,
+): PortalError<'INVALID_ARGUMENT'> {
+  return new PortalError(
+    'INVALID_ARGUMENT',
+    `Topic ${topic} has partitions 0 to ${count - 1}, not ${partition}.`,
+  )
+}
+
 export function groupMissing(topic: string, group: string): PortalError<'GROUP_NOT_FOUND'> {
   return new PortalError(
     'GROUP_NOT_FOUND',

@@ -79,6 +79,12 @@ export class Metadata {
     return (await this.#documents.read(topicKind, paths.topic(name)))?.document
   }
 
+  /** The same, no older than this call. */
+  async readNewestTopic(name: string): Promise<TopicDocument | undefined> {
+    await this.#documents.catchUp()
+    return this.readTopic(name)
+  }
+
   /** All topics, by name. */
   listTopics(): Promise<TopicDocument[]> {
     return this.#documents.readAll(topicKind, paths.topics)

@@ -6,14 +6,18 @@ import { type Leader, type Leaders, passedOn } from './leaders.js'
 export interface Asking {
   readonly leaders: Leaders
   readonly anyBroker: BrokerService | undefined
+  readonly checkPartition?: CheckPartition | undefined
 }
+
+/** Rejects with INVALID_ARGUMENT once it is known that a topic has no such partition; resolves, within `PATIENCE`, if it may have. */
+export type CheckPartition = (topicId: string, partition: number) => Promise<void>
 
 /** Milliseconds for which a call waits for a leader before it is answered with NOT_LEADER: less than callers wait for an answer. */
 export const PATIENCE = 2_000
 
 /** Asks the leader of one partition what may be asked twice, and the next one when leadership moves. */
 export async function askLeader<T>(
-  { leaders, anyBroker }: Asking,
+  { leaders, anyBroker, checkPartition }: Asking,
   at: { readonly topicId: string; readonly partition: number },
   call: CallOptions | undefined,
   ask: (service: BrokerService, call: CallOptions | undefined) => Promise<T>,
@@ -23,8 +27,10 @@ export async function askLeader<T>(
   const giveUpAt = clock.monotonic() + PATIENCE
   for (;;) {
     const find = () => leaders.of(topicId, partition)
-    if (anyBroker === undefined)
+    if (anyBroker === undefined) {
+      if (find() === undefined) await checkPartition?.(topicId, partition)
       await leaders.until(() => find() !== undefined, giveUpAt - clock.monotonic(), call?.signal)
+    }
     const leader = find()
     if (leader === undefined) {
       if (anyBroker === undefined) throw notLed(topicId, partition)

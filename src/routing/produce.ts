@@ -6,7 +6,7 @@ import type {
   ProduceResponse,
   ProduceResult,
 } from '../protocol/service.js'
-import { type Asking, byLeader, notLed, PATIENCE } from './ask.js'
+import { type Asking, byLeader, type CheckPartition, notLed, PATIENCE } from './ask.js'
 import { type Leader, passedOn } from './leaders.js'
 import { wasNeverSent } from './unsent.js'
 
@@ -89,14 +89,29 @@ class Sending {
   }
 
   async #sendOnceLed(places: readonly number[]): Promise<void> {
+    const { leaders, checkPartition } = this.#asking
+    const checked = await Promise.all(places.map((place) => this.#isThere(place, checkPartition)))
+    places = places.filter((_, at) => checked[at])
     const areLed = () => places.every((place) => this.#leaderOf(this.#request.batches[place]!) !== undefined)
     try {
-      await this.#asking.leaders.until(areLed, PATIENCE, this.#call?.signal)
+      await leaders.until(areLed, PATIENCE, this.#call?.signal)
     } catch (error) {
       for (const place of places) this.#results[place] = { error: asPortalError(error) }
       return
     }
     await this.send(places, false)
+  }
+
+  /** If it is not, that is its result. */
+  async #isThere(place: number, checkPartition: CheckPartition | undefined): Promise<boolean> {
+    const { topicId, partition } = this.#request.batches[place]!
+    try {
+      await checkPartition?.(topicId, partition)
+      return true
+    } catch (error) {
+      this.#results[place] = { error: asPortalError(error) }
+      return false
+    }
   }
 
   async #refuse(places: readonly number[]): Promise<void> {

@@ -1,6 +1,6 @@
 import type { BrokerAddress, BrokerService } from '../protocol/service.js'
 import type { Runtime } from '../runtime/runtime.js'
-import { type Asking, askLeader } from './ask.js'
+import { type Asking, askLeader, type CheckPartition } from './ask.js'
 import { LeaderStreams } from './leader-streams.js'
 import { type Leader, Leaders } from './leaders.js'
 import { produceToLeaders } from './produce.js'
@@ -16,6 +16,8 @@ export interface RoutingOptions {
   readonly self?: Leader | undefined
   /** For clients: whichever broker answers, which passes on what it does not lead. Undefined: a leader is waited for. */
   readonly anyBroker?: BrokerService | undefined
+  /** For brokers: asked of a partition that nobody is known to lead. */
+  readonly checkPartition?: CheckPartition | undefined
   /** The way to another broker. It fails at once, or in reasonable time, while that is away. */
   connectTo(broker: BrokerAddress): BrokerService
   /** Aborts when nothing is asked any more. */
@@ -46,7 +48,8 @@ export interface Routing extends Asking {
  */
 export function routing(options: RoutingOptions): Routing {
   const leaders = new Leaders({ ...options, provesFirst: options.anyBroker !== undefined })
-  const asking: Asking = { leaders, anyBroker: options.anyBroker }
+  const { anyBroker, checkPartition } = options
+  const asking: Asking = { leaders, anyBroker, checkPartition }
   const settles = new LeaderSettles(asking)
   const receives = new LeaderReceives(asking, options.closed)
   const receiveFromAll: Receive = (request, call) => receives.receive(request, call)

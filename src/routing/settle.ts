@@ -40,12 +40,16 @@ async function settleAtLeaders(
   creditAt: Leader | undefined,
   answers: Answers,
 ): Promise<void> {
-  const { leaders, anyBroker } = asking
+  const { leaders, anyBroker, checkPartition } = asking
   const { topicId, settlements } = request
   const leaderOf = ({ partition }: { readonly partition: number }) => leaders.of(topicId, partition)
   const open = [...settlements.keys()].filter((place) => !answers.has(place))
   const group = () => byLeader(settlements, open, leaderOf)
-  if (anyBroker === undefined) await leaders.until(() => !group().has(undefined), PATIENCE, call?.signal)
+  if (anyBroker === undefined) {
+    const unled = group().get(undefined) ?? []
+    await Promise.all(unled.map((place) => checkPartition?.(topicId, settlements[place]!.partition)))
+    await leaders.until(() => !group().has(undefined), PATIENCE, call?.signal)
+  }
   const settle = async (leader: Leader | undefined, places: readonly number[]) => {
     const credit = leader !== undefined && leader === creditAt ? request.credit : undefined
     const part = { ...request, credit, settlements: places.map((place) => settlements[place]!) }

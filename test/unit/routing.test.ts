@@ -110,6 +110,37 @@ describe('sending', () => {
     expect(cluster.runtime.clock.monotonic()).toBeLessThan(2_100)
   })
 
+  it('a batch for a partition that is known not to be there is told so, at once and alone', async () => {
+    const { cluster, routes } = setup([null, 'b'])
+    const { runtime, connectTo } = cluster
+    const checkPartition = async (_: string, partition: number) => {
+      if (partition > 1) throw new PortalError('INVALID_ARGUMENT', 'There is none.')
+    }
+    const self = { id: 'a', service: cluster.broker('a').service }
+    const service = clusterService({ runtime, routes, self, connectTo, checkPartition, closed: forever })
+    const sent = watch(produce(service, [1, 2, 0]))
+    const settled = watch(
+      service.settle({
+        topicId: TOPIC,
+        group: 'g',
+        generation: 1,
+        consumer: 'c',
+        settlements: [
+          { partition: 2, token: { epoch: 1, index: 0, slot: 0 }, outcome: 'ack', ranges: [0, 1] },
+        ],
+      }),
+    )
+    await runtime.advance(700)
+    expect(settled.error).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    cluster.move(0, 'b')
+    await runtime.advance(5)
+    expect(sent.value?.results.map(({ error }) => error?.code)).toEqual([
+      undefined,
+      'INVALID_ARGUMENT',
+      undefined,
+    ])
+  })
+
   it('the try after a NOT_LEADER uses the new route at once', async () => {
     const { cluster, service } = setup(['b'])
     cluster.move(0, 'c', 40)

@@ -9,6 +9,7 @@ import type { Catalog } from './catalog.js'
 import { onceLed } from './once-led.js'
 import { onceOpen } from './once-open.js'
 import { type NamedTopic, onceTold } from './once-told.js'
+import { partitionCheck } from './partition-check.js'
 import type { SessionKeeper } from './session-keeper.js'
 import { sharedReads } from './shared-reads.js'
 
@@ -39,6 +40,11 @@ export function clusteredService(own: BrokerService, parts: ClusteredServicePart
     routes,
     self: { id: sessions.identity.brokerId, service },
     connectTo: ({ url }) => transport.connectForwarding(url),
+    checkPartition: partitionCheck({
+      hosting,
+      timers: runtime.timers,
+      readTopic: sharedReads(async (name) => sessions.live.metadata.readNewestTopic(name)),
+    }),
     closed: parts.ending,
   })
 }

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Broker } from '../../../src/broker/broker.js'
 import { Admin } from '../../../src/client/admin.js'
 import { Producer } from '../../../src/client/producer/producer.js'
@@ -167,7 +167,7 @@ test('an election that may lose messages is made only while there is no leader',
 })
 
 test('a leader that has not been told yet of a partition that was added sends callers away, and refuses nothing for good', async () => {
-  const { broker, admin } = await start(['a'])
+  const { cluster, broker, admin } = await start(['a'])
   await admin('a').createTopic('orders', { replicas: 1 })
   const service = broker('a')[SERVICE]
   const { topicId } = await service.findTopic({ name: 'orders' })
@@ -182,10 +182,76 @@ test('a leader that has not been told yet of a partition that was added sends ca
   })
   const read = { ...at, offset: 0, maxBytes: 1_000, wait: 0 }
   await expect(service.read(read, direct)).rejects.toMatchObject({ code: 'NOT_LEADER' })
-  // Others wait for it.
-  const waiting = service.read(read)
-  await admin('a').addPartitions('orders', 2)
-  expect(await waiting).toMatchObject({ endOffset: 0 })
+  // Others have it looked for where it is written.
+  const store = cluster.stores.get('a')!
+  const { read: readNode, delete: remove } = store
+  const before = await store.read(paths.topic('orders'))
+  let isLooking = true
+  let lags = true
+  store.read = async (path) => {
+    if (path !== paths.topic('orders') || !isLooking) return readNode.call(store, path)
+    isLooking = false
+    await admin('a').addPartitions('orders', 2)
+    // A server that is behind, unless a write has come to it.
+    return lags ? before : readNode.call(store, path)
+  }
+  store.delete = async (...args) => {
+    lags = false
+    return remove.apply(store, args)
+  }
+  expect(await service.read(read)).toMatchObject({ endOffset: 0 })
+})
+
+test('a partition that is not there is refused at once, as by a broker that is alone', async () => {
+  const { cluster, broker, admin } = await start(['a', 'b'])
+  const alone = await cluster.startAlone('alone')
+  onTestFinished(() => alone.close())
+  await new Admin(alone).createTopic('orders', { partitions: 3 })
+  await admin('a').createTopic('orders', { partitions: 3, replicas: 2, minInSync: 1 })
+  const answers = async (asked: Broker, partition: number) => {
+    const service = asked[SERVICE]
+    const { topicId } = await service.findTopic({ name: 'orders' })
+    const at = { topicId, partition }
+    const builder = new RecordBatchBuilder(crc32)
+    builder.tryAppend({ contentType: 'text', value: 'one', timestamp: 0 })
+    const records = builder.seal('p', 0, 0)
+    const there = { topicId, partition: 0 }
+    const { generation } = await service.joinGroup({
+      topic: 'orders',
+      group: 'g',
+      settings: {},
+      create: true,
+    })
+    const token = { epoch: 0, index: 0, slot: 0 }
+    const settlements = [{ partition, token, outcome: 'ack' as const, ranges: [0, 1] }]
+    const failed = (promise: Promise<unknown>) =>
+      promise.then(
+        () => undefined,
+        ({ code, message }) => ({ code, message }),
+      )
+    const { results } = await service.produce({
+      acks: 'all',
+      batches: [
+        { ...at, records },
+        { ...there, records },
+      ],
+    })
+    return {
+      produce: results.map(({ error }) => error && { code: error.code, message: error.message }),
+      read: await failed(service.read({ ...at, offset: 0, maxBytes: 1_000 })),
+      findOffset: await failed(service.findOffset({ ...at, at: 'earliest' })),
+      explain: await failed(service.explain({ topic: 'orders', group: 'g', partition, offset: 0 })),
+      settle: await failed(service.settle({ topicId, group: 'g', generation, consumer: 'c', settlements })),
+    }
+  }
+  for (const partition of [3, 7, -1, 1.5]) {
+    const expected = await answers(alone, partition)
+    expect(expected.read).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    const start = performance.now()
+    for (const name of ['a', 'b']) expect(await answers(broker(name), partition)).toEqual(expected)
+    // Ten calls, of which each would have waited for a leader for two seconds.
+    expect(performance.now() - start).toBeLessThan(10_000)
+  }
 })
 
 test('a thousand who ask at once for a topic that is not there cost two reads of the coordination service at most', async () => {
