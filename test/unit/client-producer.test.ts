@@ -363,6 +363,23 @@ describe('topics that come and go', () => {
     expect(log.values()).toEqual(['b', 'c'])
   })
 
+  it('stores what it sends to a topic to which it comes back, by a broker that has not heard of its successor (invariant 14)', async () => {
+    const { producer, runtime, log } = setUp()
+    await runtime.runUntil(producer.send('t', 'a'))
+    const first = new Map(log.stored)
+    // It is made anew twice in the eyes of the producer, and is the first one again: its log knows what was sent before.
+    for (const topicId of ['id-2', 'id-3']) {
+      log.topicId = topicId
+      log.stored.clear()
+      await runtime.runUntil(producer.send('t', 'b'))
+    }
+    log.topicId = 'id-1'
+    log.stored.clear()
+    for (const [partition, stored] of first) log.stored.set(partition, stored)
+    expect(await runtime.runUntil(producer.send('t', 'c'))).toMatchObject({ offset: 1, duplicate: false })
+    expect(log.values()).toEqual(['a', 'c'])
+  })
+
   it('keeps the order of sends to a topic that is made anew while one of them is under way (invariant 26)', async () => {
     const { producer, runtime, log } = setUp()
     await runtime.runUntil(producer.send('t', 'a'))

@@ -10,6 +10,8 @@ export class PartitionQueue {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
+  /** The producer's, in this partition; rises only. */
+  epoch: number
   /** Undecided ones, the oldest first; decided ones among them go when they come to the front. */
   readonly batches: ProducerBatch[] = []
   /** The last of `batches`, while it takes messages. */
@@ -23,15 +25,16 @@ export class PartitionQueue {
   sentAt = 0
   /** Whether a timer will send from it. */
   wakes = false
-  #broken = false
+  /** The sequence has a gap that will not be filled: what was refused is sent again under a new epoch. */
+  isBroken = false
   #sending = 0
-  #epoch = 0
   #nextSequence = 0
 
-  constructor(topic: string, topicId: string, partition: number) {
+  constructor(topic: string, topicId: string, partition: number, epoch: number) {
     this.topic = topic
     this.topicId = topicId
     this.partition = partition
+    this.epoch = epoch
   }
 
   /** Those that are not decided, as of now. */
@@ -42,7 +45,7 @@ export class PartitionQueue {
   /** The next batch that may be sent now. `onUndecided` gets those that a new epoch gives up. */
   next(now: number, onUndecided: (batch: ProducerBatch) => void): ProducerBatch | undefined {
     if (this.blocked || this.retryAt > now) return undefined
-    if (this.#broken) {
+    if (this.isBroken) {
       if (this.#sending > 0) return undefined
       // Once more under its sequence, alone: if a copy of it is stored, this is answered as that.
       const doubtful = this.batches.find((batch) => batch.state === 'waiting' && batch.isDoubtful)
@@ -65,7 +68,7 @@ export class PartitionQueue {
     batch.state = 'sending'
     this.#sending++
     if (batch.records === undefined) {
-      batch.records = batch.builder.seal(producerId, this.#epoch, this.#nextSequence)
+      batch.records = batch.builder.seal(producerId, this.epoch, this.#nextSequence)
       this.#nextSequence += batch.count
     }
     return batch.records
@@ -93,17 +96,8 @@ export class PartitionQueue {
   /** The batch gives up, stored or not: its sequence, if it has one, leaves a gap. */
   drop(batch: ProducerBatch): void {
     if (batch.state === 'sending') this.#sending--
-    if (batch.records !== undefined) this.#broken = true
+    if (batch.records !== undefined) this.isBroken = true
     this.#decide(batch)
-  }
-
-  get isBroken(): boolean {
-    return this.#broken
-  }
-
-  /** The sequence has a gap that will not be filled: what was refused is sent again under a new epoch. */
-  break(): void {
-    this.#broken = true
   }
 
   /** Some of it is in a request. */
@@ -130,8 +124,8 @@ export class PartitionQueue {
   }
 
   #beginEpoch(onUndecided: (batch: ProducerBatch) => void): void {
-    this.#broken = false
-    this.#epoch++
+    this.isBroken = false
+    this.epoch++
     this.#nextSequence = 0
     for (const batch of [...this.batches]) {
       if (batch.state !== 'waiting') continue

@@ -194,9 +194,8 @@ export class Sender {
       this.#events.waiting(queue)
     } else {
       // Refused for certain: the broker has forgotten this producer, or an earlier sequence never came.
-      queue.break()
-      if (batch.waitsForHead || queue.isBroken) this.#events.waiting(queue)
-      else this.#tryAgain(queue)
+      queue.isBroken = true
+      this.#events.waiting(queue)
     }
   }
 

@@ -9,7 +9,7 @@ export class TopicQueue {
   readonly name: string
   /** Undefined while it is being looked for. */
   route: TopicRoute | undefined
-  partitions: readonly PartitionQueue[] = []
+  readonly partitions: PartitionQueue[] = []
   /** Queues of topics of this name that are gone, the oldest first, while a request of theirs is under way. */
   former: PartitionQueue[] = []
   /** Messages that wait for the route, in order. */
@@ -18,6 +18,8 @@ export class TopicQueue {
   /** Why it is not found yet. */
   lastError: PortalError | undefined
   #sticky: number
+  /** Where the epochs of its queues begin: above those of former ones, as a broker that is behind may lead back to a topic of before. */
+  #epoch = 0
 
   constructor(name: string, sticky: number) {
     this.name = name
@@ -36,16 +38,13 @@ export class TopicQueue {
 
   /** Takes a route into use. Batches for a topic that is gone move to its successor. */
   use(route: TopicRoute): void {
-    const [first] = this.partitions
-    if (first !== undefined && first.topicId !== route.topicId) {
-      this.former.push(...this.partitions)
-      this.partitions = []
+    const { partitions } = this
+    if (partitions.length > 0 && partitions[0]!.topicId !== route.topicId) {
+      this.#epoch = Math.max(...partitions.map(({ epoch }) => epoch)) + 1
+      this.former.push(...partitions.splice(0))
     }
-    const partitions = [...this.partitions]
-    while (partitions.length < route.partitions) {
-      partitions.push(new PartitionQueue(this.name, route.topicId, partitions.length))
-    }
-    this.partitions = partitions
+    while (partitions.length < route.partitions)
+      partitions.push(new PartitionQueue(this.name, route.topicId, partitions.length, this.#epoch))
     this.route = route
     this.moveFormer()
   }
@@ -55,15 +54,12 @@ export class TopicQueue {
    * before, as it would overtake them (invariant 26).
    */
   moveFormer(): void {
-    if (this.former.some(({ isSending }) => isSending)) {
-      for (const queue of this.partitions) queue.blocked = true
-      return
+    const waits = this.former.some(({ isSending }) => isSending)
+    if (!waits) {
+      for (const queue of this.former.splice(0).reverse())
+        this.partitions[queue.partition % this.partitions.length]!.adopt(queue.takePending())
     }
-    for (const queue of this.former.splice(0).reverse()) {
-      const successor = this.partitions[queue.partition % this.partitions.length]!
-      successor.adopt(queue.takePending())
-    }
-    for (const queue of this.partitions) queue.blocked = this.route === undefined
+    for (const queue of this.partitions) queue.blocked = waits || !this.route
   }
 
   /** The topic is not there (any more): nothing is sent until a route is found. */
