@@ -252,15 +252,15 @@ export class Partition implements CommitSource, DispatchTarget {
     if (!refusal) {
       this.#settles.cut(cut)
       if (this.#isFound) this.#settles.cutOverdue(cut)
+      this.#produces.cut(cut)
     }
-    this.#produces.cut(cut)
     const isLeft = !refusal && this.#isFound && this.#leases.cut(cut)
     this.#entryLog.flush(cut)
     this.#snapshotter.cut(cut)
-    return isLeft || !this.#produces.isEmpty || this.#snapshotter.pending
+    return isLeft || (!refusal && !this.#produces.isEmpty) || this.#snapshotter.pending
   }
 
-  /** Nothing new of what waits is appended; leases that end wait until something can be. */
+  /** Nothing of what waits is appended; copies of what is, and leases that end, wait until something can be. */
   #refuse(error: PortalError): void {
     this.#produces.refuseNew(error)
     for (const settle of this.#settles.abandon()) settle.fail(error)

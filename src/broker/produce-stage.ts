@@ -31,10 +31,14 @@ export class ProduceStage {
 
   /** Nothing of what waits is appended. */
   refuse(error: PortalError): void {
-    for (const produce of this.#produces.splice(0)) produce.answer({ error })
+    for (const produce of this.#produces.splice(0))
+      produce.answer({ error: this.#isCopy(produce) ? undecided(error) : error })
   }
 
-  /** Nothing new is appended. A copy of what is appended stays and is answered as that: its producer would take it for not stored (invariant 14). */
+  /**
+   * Nothing is appended now. A copy of what is appended waits: a refusal would say that it is not stored (invariant 14), and an answer that enough replicas
+   * have it (invariant 3).
+   */
   refuseNew(error: PortalError): void {
     const produces = this.#produces
     this.#produces = []

@@ -68,8 +68,25 @@ it('a leader with too few in sync does not refuse a copy of what it has appended
   expect([answers, copies]).toEqual([['TIMEOUT'], ['TIMEOUT']])
 })
 
+it('a leader with too few in sync does not acknowledge a copy of what was committed, either, before more are: it may be on fewer disks by now [3]', async () => {
+  let lacks = false
+  const tooFew = new PortalError('NOT_ENOUGH_REPLICAS', 'Too few are in sync.')
+  const { runtime, produce, more } = leadUnsure({ refusal: () => (lacks ? tooFew : undefined) })
+  const answers = produce(0)
+  await runtime.advance(1_000)
+  expect(answers).toEqual([undefined])
+  lacks = true
+  const copies = produce(0)
+  await runtime.advance(1_000)
+  expect(copies).toEqual([])
+  lacks = false
+  more()
+  await runtime.advance(1_000)
+  expect(copies).toEqual([undefined])
+})
+
 /** What it stores is committed. It is certain that it leads once the test says so. */
-function leadUnsure() {
+function leadUnsure(more: Partial<Commitment> = {}) {
   let sure = () => {}
   let deposed: (error: PortalError) => void = () => {}
   const confirm = () =>
@@ -77,7 +94,7 @@ function leadUnsure() {
       sure = resolve
       deposed = reject
     })
-  return { ...lead({ confirm }), sure: () => sure(), depose: () => deposed(DEPOSED) }
+  return { ...lead({ confirm, ...more }), sure: () => sure(), depose: () => deposed(DEPOSED) }
 }
 
 /** Nothing of what it stores is committed. */
@@ -87,10 +104,12 @@ function leadUncommitted(more: Partial<Commitment> = {}) {
     group.onCommitted = (_, failed) => void (failed && waiting.push(failed))
     return group
   }
+  const led = lead({ cut, ...more })
   return {
-    ...lead({ cut, ...more }),
+    ...led,
     depose: () => {
       for (const failed of waiting) failed(DEPOSED)
+      led.close(DEPOSED)
     },
   }
 }
@@ -117,5 +136,6 @@ function lead(commitment: Partial<Commitment>) {
     })
     return answers
   }
-  return { runtime, produce }
+  const close = (error: PortalError) => partition.close(error)
+  return { runtime, produce, close, more: () => partition.progressed(true) }
 }
