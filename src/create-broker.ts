@@ -1,4 +1,3 @@
-import { crc32 as zlibCrc32 } from 'node:zlib'
 import { Broker } from './broker/broker.js'
 import type { ClusterOptions } from './broker/cluster/cluster-options.js'
 import { nodePersistence } from './broker/node-persistence.js'
@@ -6,10 +5,10 @@ import type { CoordinationAdapter, CoordinationStore } from './coordination/coor
 import { inProcessCoordination } from './coordination/memory.js'
 import { PortalError } from './core/errors.js'
 import { checkName } from './core/names.js'
+import { nodeRuntime } from './node-runtime.js'
 import type { Logger } from './protocol/connection.js'
 import { quietConsole } from './quiet-console.js'
 import type { Runtime } from './runtime/runtime.js'
-import { systemRuntime } from './runtime/system.js'
 import { memoryStorage } from './storage/memory.js'
 import { openSqliteStorage } from './storage/sqlite/sqlite.js'
 import type { Storage } from './storage/storage.js'
@@ -132,7 +131,7 @@ function resolveOptions(options: BrokerOptions) {
     transport,
     coordination,
     logger = quietConsole,
-    runtime = systemRuntime(zlibCrc32 ? { crc32: zlibCrc32 } : {}),
+    runtime = nodeRuntime(),
   } = options ?? {}
   if (typeof directory !== 'string' || directory === '')
     throw invalid("createBroker needs a directory, or ':memory:'.")

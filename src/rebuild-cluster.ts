@@ -1,12 +1,11 @@
 import { stat } from 'node:fs/promises'
-import { crc32 as zlibCrc32 } from 'node:zlib'
 import { exportBroker } from './broker/cluster/rebuild/export-broker.js'
 import type { BrokerExport, ExportedBroker } from './broker/cluster/rebuild/exported.js'
 import { mergeExports } from './broker/cluster/rebuild/merge-exports.js'
 import { writeCluster } from './broker/cluster/rebuild/write-cluster.js'
 import type { CoordinationAdapter } from './coordination/coordination.js'
 import { PortalError } from './core/errors.js'
-import { systemRuntime } from './runtime/system.js'
+import { nodeRuntime } from './node-runtime.js'
 import { openSqliteStorage } from './storage/sqlite/sqlite.js'
 
 export type { BrokerExport } from './broker/cluster/rebuild/exported.js'
@@ -37,7 +36,7 @@ export async function exportCluster(directory: string): Promise<BrokerExport> {
   const found = await stat(directory).catch(() => undefined)
   if (!found?.isDirectory())
     throw new PortalError('INVALID_ARGUMENT', `There is no directory ${directory}: give that of a broker.`)
-  const { crc32 } = machine()
+  const { crc32 } = nodeRuntime()
   const storage = await openSqliteStorage({ directory })
   try {
     return await exportBroker(storage, crc32)
@@ -66,7 +65,7 @@ export async function rebuildCluster(
       `${losses.slice(0, 5).join(' ')}${losses.length > 5 ? ` And so it is with ${losses.length - 5} more.` : ''} Give the exports of more brokers, or allow the loss.`,
     )
   }
-  const { random, clock } = machine()
+  const { random, clock } = nodeRuntime()
   const store = await coordination({ persistence: NOTHING })
   try {
     await writeCluster(cluster, { store, random, now: clock.now() })
@@ -84,10 +83,6 @@ export async function rebuildCluster(
 
 /** For stores that have no persistence of their own, which are not those of clusters. */
 const NOTHING = { load: async () => new Map<string, Uint8Array>(), save: async () => {} }
-
-function machine() {
-  return systemRuntime(zlibCrc32 ? { crc32: zlibCrc32 } : {})
-}
 
 function checkExport(given: BrokerExport): ExportedBroker {
   if (given?.format !== 'portal-mq broker export')
